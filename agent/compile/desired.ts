@@ -1,0 +1,69 @@
+import type { Cidr, IpAddress } from '../base/address.js';
+import type { Endpoint } from '../model/endpoint.js';
+
+/** What the node itself looks like, the second input of compile beside the snapshot. */
+export interface NodeFacts {
+  readonly nodeName: string;
+  /** Pods that CNI attached on this node and whose devices exist. */
+  readonly endpoints: readonly LocalEndpoint[];
+  /** Every address of the node's own devices. */
+  readonly hostAddresses: readonly IpAddress[];
+}
+
+export interface LocalEndpoint extends Endpoint {
+  readonly ifindex: number;
+  readonly hostMac: string;
+}
+
+// ---- rows of the BPF maps, one type a map (bpf/abi.h has the layouts). Family-agnostic: the kernel tables split by address family.
+
+/** canal_endpoint: key is the ifindex. */
+export interface EndpointRow {
+  readonly ingressTable: bigint;
+  readonly egressTable: bigint;
+  readonly flags: number;
+  readonly addr4: IpAddress | undefined;
+  readonly addr6: IpAddress | undefined;
+  readonly podMac: string;
+  readonly hostMac: string;
+}
+
+/** canal_rule: one row of a rows id. `protocol` undefined: any; `portBits` 0..16 leading bits of port that must agree. */
+export interface RuleRow {
+  readonly protocol: number | undefined;
+  readonly port: number;
+  readonly portBits: number;
+  readonly verdict: Verdict;
+}
+
+export interface Verdict {
+  /** contentId(ruleName(…)); 0n: no rule, the default decided. */
+  readonly rule: bigint;
+  readonly allow: boolean;
+  readonly log: boolean;
+}
+
+/** canal_route4/6: another node's pod CIDR. */
+export interface NexthopRow {
+  readonly kind: 'overlay' | 'direct';
+  readonly ifindex: number;
+  readonly gateway: IpAddress;
+  readonly vtepAddress: IpAddress | undefined;
+  readonly vtepMac: string;
+}
+
+/** The part of desired state that policy makes; see compile/policy. All maps are complete. */
+export interface PolicyState {
+  /** rows id -> its rows, sorted. */
+  readonly rows: ReadonlyMap<bigint, readonly RuleRow[]>;
+  /** table id -> class id (0n: default, always present) -> rows id. */
+  readonly tables: ReadonlyMap<bigint, ReadonlyMap<bigint, bigint>>;
+  /** Pod and other single addresses -> class id; key is IpAddress.text. */
+  readonly peers: ReadonlyMap<string, { readonly address: IpAddress; readonly classId: bigint }>;
+  /** Cidr.text -> class id. */
+  readonly cidrs: ReadonlyMap<string, { readonly cidr: Cidr; readonly classId: bigint }>;
+  /** `namespace/name` of a local pod -> its tables; 0n: not isolated. */
+  readonly endpoints: ReadonlyMap<string, { readonly ingressTable: bigint; readonly egressTable: bigint }>;
+  /** rule id -> ruleName, for counters, flow logs and trace. */
+  readonly rules: ReadonlyMap<bigint, string>;
+}

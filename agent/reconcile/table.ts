@@ -1,0 +1,25 @@
+/**
+ * Every kind of kernel object (BPF map, tc attachment, link, route, neighbour,
+ * FDB entry) is one table behind this interface. Rows are values; `key` and
+ * `row` are compared by their canonical text, made by the table.
+ *
+ * Contract: all calls are idempotent; `upsert` of an equal row and `remove` of
+ * an absent key succeed; nothing is retried here (reconcile does that); a
+ * failure throws CanalError('KERNEL') with errno and subject `table key`, and
+ * says nothing about other rows. "Is this row ours?" is answered by `list`
+ * without memory: it returns only rows that carry our mark (a device name we
+ * own, a protocol number, membership of our own map).
+ */
+export interface Table<Key, Row> {
+  /** What metrics and logs call it: `route`, `fdb`, `canal_endpoint`. */
+  readonly name: string;
+  /** Rows of ours in the kernel now. */
+  list(): Map<string, { readonly key: Key; readonly row: Row }>;
+  /** Canonical text of a key, as used in `list`. */
+  keyText(key: Key): string;
+  /** Whether the kernel's row is what was asked for (attributes we do not set are not compared). */
+  equal(actual: Row, desired: Row): boolean;
+  /** Makes these rows so, in order, batched where the kernel can. One outcome a row; `undefined` is success. */
+  upsert(rows: readonly { readonly key: Key; readonly row: Row }[]): (Error | undefined)[];
+  remove(keys: readonly Key[]): (Error | undefined)[];
+}

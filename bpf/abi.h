@@ -1,0 +1,263 @@
+// Every struct that the eBPF programs and the TypeScript agent share, once.
+// The agent's codecs are generated from the BTF of these types at build time
+// and compared with the loaded object's BTF at start: change them only here.
+//
+// Byte order: addresses and ports of packets are in network order (suffix _be
+// or stated); everything else is in host order. No struct has implicit padding.
+// Identifiers that are content hashes (class, table, rows, rule) are 64 bits
+// wide, so that equal content has one id on every run and collisions do not
+// matter in practice (20,000 ids: 1 in 10^11). Zero is never a hash: see each.
+#pragma once
+
+#ifndef CANAL_FAMILY
+#define CANAL_FAMILY 4
+#endif
+
+// An address as long as the family needs, no longer (design 3.3). The names in
+// BTF differ per family so that one generated file can hold both.
+#if CANAL_FAMILY == 4
+#define FAMILY_STRUCT(name) name##4
+#define ADDR_WORDS 1
+#else
+#define FAMILY_STRUCT(name) name##6
+#define ADDR_WORDS 4
+#endif
+
+struct FAMILY_STRUCT(addr) {
+	__u32 word_be[ADDR_WORDS]; // network order
+};
+
+// ---- configuration: one row, written by the agent, read by every program
+
+enum canal_config_flags {
+	CONFIG_FAST_LOCAL = 1,   // same-node delivery by bpf_redirect_peer
+	CONFIG_FAST_OVERLAY = 2, // overlay sends by bpf_redirect_neigh, arrivals by bpf_redirect_peer
+	CONFIG_DIRECT_VXLAN = 4, // programs write and strip the VXLAN header themselves
+	CONFIG_EVENTS = 8,       // flow events go to canal_events
+	CONFIG_HOST_DENY = 16,   // pod to its own node is dropped after egress policy (DefaultEndpointToHostAction=Drop)
+	CONFIG_OTHER_FAMILY = 32,// programs of the other family are attached too: leave its packets to them
+	CONFIG_ALLOW_VXLAN = 64, // pods may send VXLAN themselves (allowVXLANPacketsFromWorkloads)
+	CONFIG_ALLOW_IPIP = 128, // pods may send IPIP themselves (allowIPIPPacketsFromWorkloads)
+	CONFIG_ALLOW_SPOOF = 256,// workloadSourceSpoofing=Any
+};
+
+struct canal_config {
+	__u32 epoch;          // grows whenever a verdict may have changed; conntrack entries of another epoch are judged again
+	__u32 flags;          // enum canal_config_flags
+	__u32 overlay_ifindex;// flannel.<VNI>; 0: no overlay
+	__u32 uplink_ifindex; // device that carries VXLAN; 0: none
+	__u32 vni;            // of the overlay
+	__u16 vxlan_port_be;  // UDP destination port of the overlay, network order
+	__u16 pod_mtu;        // largest IP packet that pods send without fragmentation or ICMP
+	__u32 vtep_addr_be;   // this node's outer IPv4 source
+	__u8 vtep_mac[6];     // of flannel.<VNI>
+	__u8 uplink_mac[6];
+	__u32 log_rate;       // events a second and CPU at most; 0: no limit
+};
+
+// ---- endpoints
+
+enum canal_endpoint_flags {
+	ENDPOINT_HOST_ALLOWED = 1, // the node's own processes always reach it (set for pods)
+	ENDPOINT_DISABLED = 2,     // finished or half-made: nothing passes either way
+};
+
+// canal_endpoint: ifindex of the host side of a pod's veth -> endpoint.
+// The only place that says which policy is in force on a pod: one write
+// changes it as a whole. A cali* device without a row drops everything.
+struct canal_endpoint {
+	__u64 ingress_table; // what enters the pod; 0: not isolated, all allowed
+	__u64 egress_table;  // what leaves it; 0: not isolated
+	__u32 flags;         // enum canal_endpoint_flags
+	__u32 addr4_be;      // the pod's IPv4 address; 0: none
+	__u32 addr6_be[4];   // the pod's IPv6 address; ::: none
+	__u8 pod_mac[6];     // of eth0 in the pod
+	__u8 host_mac[6];    // of the cali* device
+};
+
+// canal_local4/6: pod address on this node -> where it is.
+struct canal_local {
+	__u32 ifindex; // host side of its veth
+};
+
+// ---- policy: address -> class; (table, class) -> rows; (rows, protocol, port) -> verdict
+
+// canal_peer4/6 (hash): address -> __u64 class. Class 0: every table's default row.
+// canal_cidr4/6 (LPM): prefix -> __u64 class; a row carries the atoms of every CIDR that covers it.
+struct FAMILY_STRUCT(canal_cidr_key) {
+	__u32 prefixlen;
+	struct FAMILY_STRUCT(addr) addr;
+};
+
+// canal_table (hash): (table, class) -> __u64 rows. Class 0 is the table's default
+// and always present; a class that the table does not single out has no row.
+struct canal_table_key {
+	__u64 table;
+	__u64 class_id;
+};
+
+// canal_rule (LPM): (rows, protocol, port prefix) -> verdict.
+// prefixlen 64: any protocol; 80: this protocol, any port; 80+n: n leading bits of port.
+// ICMP and ICMPv6: port is type << 8 | code. Protocols without ports: port 0.
+struct canal_rule_key {
+	__u32 prefixlen;
+	__u8 rows[8];   // little endian, as __u64 on the machines we run on
+	__u8 zero;      // so that protocol and port are 16-bit aligned
+	__u8 protocol;  // IP protocol number
+	__u16 port_be;
+};
+
+enum canal_action {
+	ACTION_DENY = 0,
+	ACTION_ALLOW = 1,
+};
+
+struct canal_verdict {
+	__u64 rule;   // hash of kind, namespace, name, direction and index of the deciding rule; 0: no rule (end of tier, default deny)
+	__u32 action; // enum canal_action
+	__u32 flags;  // bit 0: log (a Calico Log rule matched on the way)
+};
+
+// canal_rulestat (per-CPU hash): rule -> flows and packets it decided.
+struct canal_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+// ---- next hops: what from_pod and from_overlay do with an allowed packet
+
+enum canal_nexthop_kind {
+	NEXTHOP_STACK = 0,   // leave it to the host stack
+	NEXTHOP_LOCAL = 1,   // bpf_redirect_peer(ifindex)
+	NEXTHOP_OVERLAY = 2, // VXLAN to vtep
+	NEXTHOP_DIRECT = 3,  // routed without overlay (DirectRouting, host-gw): host stack
+};
+
+// canal_route4 (LPM over canal_cidr_key4): pod CIDR of another node -> next hop.
+struct FAMILY_STRUCT(canal_nexthop) {
+	__u32 kind;            // enum canal_nexthop_kind
+	__u32 ifindex;         // device to send through
+	struct FAMILY_STRUCT(addr) gateway; // neighbour on that device (the peer's subnet base for VXLAN)
+	__u32 vtep_addr_be;    // outer IPv4 destination
+	__u8 vtep_mac[6];      // inner destination MAC
+	__u8 outer_mac[6];     // uplink neighbour; zero: ask the kernel
+};
+
+// ---- conntrack
+
+enum canal_flow_flags {
+	FLOW_ORIGIN_B = 1,   // side b sent the first packet (else side a)
+	FLOW_REPLIED = 2,    // the other side has answered
+	FLOW_DEAD = 4,       // policy was revoked: nothing passes until a new connection request is allowed
+	FLOW_HOST = 8,       // opened by this node's own processes: not policed at the pod
+	FLOW_FIN_A = 16,
+	FLOW_FIN_B = 32,
+	FLOW_RST = 64,
+	FLOW_DNAT = 128,     // nat_addr/nat_port hold what the destination was translated to
+	FLOW_SNAT = 256,
+	FLOW_ESTABLISHED = 512, // TCP: handshake done
+};
+
+// canal_ct4/6 (LRU hash). Key: both ends, ordered so that both directions find
+// one entry: (addr_a, port_a) <= (addr_b, port_b) compared as network-order bytes.
+struct FAMILY_STRUCT(canal_flow_key) {
+	struct FAMILY_STRUCT(addr) addr_a;
+	struct FAMILY_STRUCT(addr) addr_b;
+	__u16 port_a_be; // ICMP echo: the identifier on both sides
+	__u16 port_b_be;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+// One cache line for IPv4.
+struct FAMILY_STRUCT(canal_flow) {
+	__u32 epoch;        // policy epoch it was judged in
+	__u32 flags;        // enum canal_flow_flags
+	__u32 ifindex_a;    // cali* device of side a; 0: side a is not a pod of this node
+	__u32 ifindex_b;
+	__u32 seen_s;       // CLOCK_MONOTONIC seconds of the last packet
+	__u16 nat_port_be;
+	__u16 zero;
+	struct FAMILY_STRUCT(addr) nat_addr;
+	__u32 packets_a;    // sent by side a, wrapping
+	__u32 packets_b;
+	__u64 bytes_a;
+	__u64 bytes_b;
+	__u64 rule;         // that allowed it; 0: not isolated
+};
+
+// canal_frag4/6 (LRU hash): ports of a datagram's first fragment, for the rest of it.
+struct FAMILY_STRUCT(canal_frag_key) {
+	struct FAMILY_STRUCT(addr) source;
+	struct FAMILY_STRUCT(addr) destination;
+	__u32 id;
+	__u32 protocol;
+};
+struct canal_frag {
+	__u16 source_port_be;
+	__u16 destination_port_be;
+	__u32 seen_s;
+};
+
+// ---- drops: exactly one reason, counted once, in canal_drop (per-CPU array of
+// canal_counter, index = reason). The names are the metric's label, lower-cased
+// without DROP_.
+
+enum canal_drop_reason {
+	DROP_NONE = 0,
+	DROP_POLICY_INGRESS,     // denied by what enters the destination pod
+	DROP_POLICY_EGRESS,      // denied by what leaves the source pod
+	DROP_REVOKED,            // its flow was allowed once and is not any more
+	DROP_SPOOFED,            // source address is not the pod's
+	DROP_NO_ENDPOINT,        // device without an endpoint row, or disabled
+	DROP_UNPARSED,           // truncated or malformed
+	DROP_UNKNOWN_ETHERTYPE,  // neither IP nor ARP
+	DROP_UNKNOWN_PROTOCOL,   // IP protocol that policy cannot judge (with tables in force)
+	DROP_FRAGMENT,           // fragment without its first
+	DROP_ICMP_UNRELATED,     // ICMP error about no flow we know
+	DROP_IP_OPTIONS,         // IPv4 source routing options
+	DROP_TUNNEL,             // VXLAN or IPIP from a pod
+	DROP_TTL,                // TTL or hop limit exceeded on the fast path
+	DROP_MTU,                // too big for the path and must not be fragmented
+	DROP_CONFIG,             // no configuration row: the agent has never run
+	DROP_TABLE_MISSING,      // endpoint points at a table without default row: fail closed
+	DROP_OVERLAY_SOURCE,     // overlay packet that claims one of our own pods' addresses
+	DROP_HOST_DENIED,        // pod to own node with DefaultEndpointToHostAction=Drop
+	DROP_REDIRECT_FAILED,    // a helper refused
+	DROP_REASONS             // number of reasons
+};
+
+// canal_full (per-CPU array of __u64): writes that found a map full or failed, by map.
+enum canal_full {
+	FULL_CT = 0,
+	FULL_FRAG,
+	FULL_EVENTS,
+	FULL_RULESTAT,
+	FULL_MAPS
+};
+
+// ---- events (canal_events, ring buffer)
+
+enum canal_event_kind {
+	EVENT_FLOW_ALLOWED = 1, // first packet of a flow
+	EVENT_FLOW_DENIED = 2,  // packet dropped by policy
+	EVENT_DROP = 3,         // packet dropped for any other reason
+	EVENT_REVOKED = 4,      // flow re-judged and denied
+};
+
+struct FAMILY_STRUCT(canal_event) {
+	__u64 time_ns;     // CLOCK_MONOTONIC
+	__u64 rule;        // deciding rule; 0: none
+	__u32 family;      // 4 or 6: first word after the common part tells nothing else
+	__u16 kind;        // enum canal_event_kind
+	__u16 reason;      // enum canal_drop_reason
+	__u32 ifindex;     // device whose program decided
+	__u32 length;      // bytes of the packet
+	struct FAMILY_STRUCT(addr) source;
+	struct FAMILY_STRUCT(addr) destination;
+	__u16 source_port_be;
+	__u16 destination_port_be;
+	__u8 protocol;
+	__u8 direction;    // 0: egress of source pod, 1: ingress of destination pod
+	__u16 zero;
+};

@@ -1,0 +1,184 @@
+// libcanal.so: what FFI cannot do well. Flat functions over libbpf, libnl-route
+// and a few system calls; no state but the handles they return; no callbacks.
+// Every function returns >= 0 or -errno and frees on one path. Strings are
+// NUL-terminated UTF-8. Rows travel as arrays of the structs below, so that one
+// call moves many (an FFI call costs 3 us, a row in a batch 0.3).
+// All functions work in the calling process's network namespace unless they
+// take one. Layouts reach TypeScript through BTF (see bpf/abi.h).
+#pragma once
+#include <stdint.h>
+
+#define CANAL_IFNAMSIZ 16
+
+struct canal_net_addr {  // an address of a device
+	uint32_t ifindex;
+	uint8_t family;      // 4 or 6
+	uint8_t prefixlen;
+	uint8_t scope;       // RT_SCOPE_*
+	uint8_t flags;       // bit 0: secondary/temporary, bit 1: deprecated, bit 2: permanent
+	uint8_t addr[16];
+};
+
+struct canal_link {
+	uint32_t ifindex;
+	uint32_t flags;        // IFF_*
+	uint32_t mtu;
+	uint32_t lower_ifindex;// IFLA_LINK; for vxlan the device that carries it
+	int32_t peer_netns;    // IFLA_LINK_NETNSID or -1
+	uint32_t master;       // ifindex or 0
+	char name[CANAL_IFNAMSIZ];
+	char kind[16];         // "vxlan", "veth", "bridge", "" for physical
+	uint8_t mac[6];
+	uint8_t operstate;     // IF_OPER_*
+	uint8_t vxlan_learning;
+	uint32_t vxlan_vni;
+	uint32_t vxlan_local_be; // IPv4
+	uint16_t vxlan_port;     // host order
+	uint8_t vxlan_gbp;
+	uint8_t vxlan_l2miss;
+	uint8_t vxlan_local6[16];
+};
+
+struct canal_route {
+	uint8_t family;        // 4 or 6
+	uint8_t prefixlen;
+	uint8_t scope;         // RT_SCOPE_*
+	uint8_t protocol;      // RTPROT_*
+	uint8_t type;          // RTN_*
+	uint8_t onlink;        // RTNH_F_ONLINK
+	uint8_t zero[2];
+	uint32_t table;        // RT_TABLE_MAIN unless said
+	uint32_t ifindex;      // 0: none given
+	uint32_t metric;       // 0: none given
+	uint8_t dst[16];
+	uint8_t gateway[16];   // all zero: none
+	uint8_t source[16];    // preferred source; all zero: none
+};
+
+struct canal_neigh {       // neighbour (family 4, 6) or FDB entry (family 7, AF_BRIDGE)
+	uint32_t ifindex;
+	uint16_t state;        // NUD_*
+	uint8_t family;        // 4, 6, 7
+	uint8_t flags;         // NTF_*
+	uint8_t dst[16];       // neighbour's address, or an FDB entry's remote VTEP
+	uint8_t dst_family;    // FDB: 4 or 6
+	uint8_t mac[6];
+	uint8_t zero;
+};
+
+struct canal_attachment {  // a program at a device's tc hook
+	uint32_t ifindex;
+	uint32_t prog_id;
+	uint8_t egress;        // 0 ingress, 1 egress
+	uint8_t tcx;           // 1 tcx link, 0 clsact filter
+	uint8_t zero[2];
+	uint32_t link_id;      // tcx only
+	char prog_name[16];
+};
+
+// ---- sysctl-like and process helpers
+int canal_version(void);
+int canal_mount_bpffs(const char *path);                 // mounts bpf at path unless one is there
+
+// ---- BPF objects (libbpf)
+// Loads every program and map of an object file; maps pinned by name under
+// pin_dir are reused when their shape agrees and pinned otherwise. Returns a
+// handle. log receives the verifier's text when loading fails.
+int canal_object_open(const char *path, const char *pin_dir, char *log, uint32_t log_size);
+// Changes a map's max_entries before load; call between open and load.
+int canal_object_map_size(int object, const char *map, uint32_t max_entries);
+int canal_object_load(int object);
+int canal_object_map(int object, const char *map);       // fd, owned by the object
+int canal_object_program(int object, const char *program); // fd, owned by the object
+int canal_object_pin_programs(int object, const char *dir);
+int canal_object_close(int object);
+int canal_pinned(const char *path);                      // fd of a pinned map, program or link
+int canal_pin(int fd, const char *path);
+int canal_unpin(const char *path);
+int canal_close(int fd);
+struct canal_map_info { uint32_t id, type, key_size, value_size, max_entries, flags; char name[16]; };
+int canal_map_info(int fd, struct canal_map_info *info);
+struct canal_prog_info { uint32_t id, type; uint8_t tag[8]; char name[16]; };
+int canal_prog_info(int fd, struct canal_prog_info *info);
+
+// Rows as packed arrays of keys and values. Fall back to single writes where a
+// map type has no batch operation. *done says how many rows succeeded; on
+// -errno the row at index *done is the one that failed.
+int canal_map_update(int fd, const void *keys, const void *values, uint32_t count, uint64_t flags, uint32_t *done);
+int canal_map_delete(int fd, const void *keys, uint32_t count, uint32_t *done); // absent keys count as deleted
+int canal_map_lookup(int fd, const void *key, void *value);
+// Whole map; keys and values hold capacity rows. Returns rows, or -ENOSPC with *needed.
+int canal_map_dump(int fd, void *keys, void *values, uint32_t capacity, uint32_t *needed);
+int canal_cpus(void);                                    // possible CPUs: per-CPU values are this many, 8-byte aligned each
+
+// ---- attachments
+// Puts a program at a device's hook and replaces ours in place (no packet is
+// unseen meanwhile). tcx links are pinned at pin; clsact filters need none.
+int canal_attach(uint32_t ifindex, int prog_fd, int egress, int tcx, const char *pin);
+int canal_detach(uint32_t ifindex, int egress, int tcx, const char *pin); // ours only; never the qdisc
+// What is attached of ours (program names as given, comma separated) on these devices.
+int canal_attachments(const uint32_t *ifindexes, uint32_t count, const char *names, struct canal_attachment *out, uint32_t capacity);
+int canal_has_tcx(void);                                 // 1, 0
+
+// ---- program test runs
+int canal_test_run(int prog_fd, const void *in, uint32_t in_size, void *out, uint32_t *out_size,
+		   void *skb_ctx, uint32_t ctx_size, uint32_t repeat, uint32_t *retval, uint32_t *duration_ns);
+// Many packets through one program: inputs back to back, sizes[i] each; verdicts[i] out.
+int canal_test_run_many(int prog_fd, const void *in, const uint32_t *sizes, uint32_t count, uint32_t ifindex, uint32_t *verdicts);
+
+// ---- ring buffer: non-blocking drain into a buffer; records as u32 length + bytes, 8-byte aligned
+int canal_ring_open(int map_fd);                         // handle
+int canal_ring_drain(int ring, void *out, uint32_t size);// bytes written
+int canal_ring_close(int ring);
+
+// ---- links, addresses, routes, neighbours (libnl-route); lists return count or -ENOSPC with *needed
+int canal_link_list(struct canal_link *out, uint32_t capacity, uint32_t *needed);
+int canal_link_get(const char *name, struct canal_link *out);
+int canal_link_add_vxlan(const struct canal_link *want);
+int canal_link_delete(uint32_t ifindex);
+int canal_link_set(uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up); // NULL, 0, -1: leave
+int canal_addr_list(struct canal_net_addr *out, uint32_t capacity, uint32_t *needed);
+int canal_addr_add(const struct canal_net_addr *addr);   // existing: success
+int canal_addr_delete(const struct canal_net_addr *addr);// absent: success
+int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed); // all tables
+int canal_route_replace(const struct canal_route *route);
+int canal_route_delete(const struct canal_route *route); // absent: success
+int canal_route_get(int family, const uint8_t *dst, struct canal_route *out); // ip route get
+int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint32_t capacity, uint32_t *needed);
+int canal_neigh_replace(const struct canal_neigh *neigh);
+int canal_neigh_delete(const struct canal_neigh *neigh); // absent: success
+
+// Change notices: a bit per kind since the last drain (links 1, addresses 2, routes 4, neighbours 8, tc 16,
+// overrun 32). The descriptor is pollable; several namespaces' worth is the caller's affair.
+int canal_monitor_open(void);                            // handle
+int canal_monitor_fd(int monitor);
+int canal_monitor_drain(int monitor);                    // non-blocking; bits
+int canal_monitor_close(int monitor);
+
+// ---- a pod's end. A short-lived thread enters netns (path) for the netlink
+// socket and the sysctls; the caller's own namespace never changes.
+struct canal_pod_link {
+	char host_device[CANAL_IFNAMSIZ];
+	char ifname[CANAL_IFNAMSIZ];
+	uint32_t mtu;
+	uint32_t num_queues;   // 0: 1
+	uint8_t host_mac[6];
+	uint8_t pod_mac[6];    // all zero: random
+	uint32_t addr4_be;     // 0: none
+	uint8_t addr6[16];
+	uint8_t ip_forward;    // container_settings.allow_ip_forwarding
+	uint8_t default_route; // via 169.254.1.1
+	uint8_t zero[2];
+	uint32_t host_ifindex; // out
+	uint32_t pod_ifindex;  // out
+};
+// Makes the veth pair inside netns with its peer in this namespace (host side
+// down, an old device of that name removed first), sets MACs and MTU, the
+// host side's sysctls (compat.md 5.3), addresses and routes in the pod (5.2).
+// canal_pod_link_up then brings up both ends and adds the host route(s):
+// between the two calls the caller attaches programs and writes rows.
+int canal_pod_link_add(const char *netns, struct canal_pod_link *link);
+int canal_pod_link_up(const char *netns, const struct canal_pod_link *link);
+int canal_pod_link_delete(const char *netns, const char *ifname); // absent netns or link: success
+int canal_pod_link_check(const char *netns, struct canal_pod_link *link); // reads what is there; -ENODEV, -ENOENT
+int canal_netns_alive(const char *netns);                // 1, 0
