@@ -67,3 +67,67 @@ export interface PolicyState {
   /** rule id -> ruleName, for counters, flow logs and trace. */
   readonly rules: ReadonlyMap<bigint, string>;
 }
+
+// ---- netlink rows (compat.md 3.1, 5.3)
+
+/** The overlay device `flannel.<VNI>`; key is its name. */
+export interface VxlanLinkRow {
+  readonly name: string;
+  readonly vni: number;
+  /** UDP port; 0: the kernel's default, 8472. */
+  readonly port: number;
+  /** Outer source address. */
+  readonly local: IpAddress;
+  /** ifindex of the device that carries it. */
+  readonly lowerIfindex: number;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+  readonly mtu: number;
+  readonly mac: string;
+}
+
+/** An address of one of our devices; key is device and address. */
+export interface AddressRow {
+  readonly ifindex: number;
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+}
+
+/** Key is destination and metric, in the main table. */
+export interface RouteRow {
+  readonly destination: Cidr;
+  /** 0: left to the kernel (DirectRouting). */
+  readonly ifindex: number;
+  readonly gateway: IpAddress | undefined;
+  readonly onlink: boolean;
+  readonly scope: 'universe' | 'link';
+  readonly type: 'unicast' | 'blackhole';
+  /** 0: none given. */
+  readonly metric: number;
+  /** RTPROT_*; flannel and Felix use 3 (boot). */
+  readonly protocol: number;
+}
+
+/** Permanent neighbour; key is device and address. */
+export interface NeighbourRow {
+  readonly ifindex: number;
+  readonly address: IpAddress;
+  readonly mac: string;
+}
+
+/** Permanent FDB entry of the overlay device; key is device and MAC. */
+export interface FdbRow {
+  readonly ifindex: number;
+  readonly mac: string;
+  /** Remote VTEP. */
+  readonly destination: IpAddress;
+}
+
+/** A program at a device's tc hook; key is device and direction. */
+export interface AttachmentRow {
+  readonly ifindex: number;
+  readonly device: string;
+  readonly egress: boolean;
+  /** Program's name in the object, e.g. `canal_from_pod`. */
+  readonly program: string;
+}
