@@ -1,0 +1,73 @@
+import type { Cidr, IpAddress } from '../base/address.js';
+import type { LogLevel } from '../base/log.js';
+
+/** How Calico chooses the node's address (compat.md 8). */
+export type AutodetectionMethod =
+  | { readonly method: 'first-found' }
+  | { readonly method: 'can-reach'; readonly target: string }
+  | { readonly method: 'interface' | 'skip-interface'; readonly patterns: readonly string[] }
+  | { readonly method: 'cidr'; readonly cidrs: readonly Cidr[] }
+  | { readonly method: 'kubernetes-internal-ip' };
+
+/** Which device carries the overlay and which address it has (compat.md 3.11, 8). Tried from the top. */
+export interface UplinkSettings {
+  /** Names or addresses, in order. */
+  readonly iface: readonly string[];
+  readonly ifaceRegex: readonly string[];
+  readonly ifaceCanReach: string | undefined;
+  readonly publicIp: IpAddress | undefined;
+  readonly publicIpV6: IpAddress | undefined;
+  /** Undefined: flannel's rules alone. */
+  readonly autodetection: AutodetectionMethod | undefined;
+}
+
+/** Every setting of `canal agent`, resolved from flags, environment and file. */
+export interface AgentSettings {
+  readonly nodeName: string;
+  readonly kubeconfig: string | undefined;
+  readonly kubeApiUrl: string | undefined;
+  /** Normalised: ends in `/` or `-` (compat.md 1.1). */
+  readonly annotationPrefix: string;
+  readonly netConfPath: string;
+  readonly subnetFile: string;
+  readonly uplink: UplinkSettings;
+  readonly setNodeNetworkUnavailable: boolean;
+  readonly blackholeRoute: boolean;
+  readonly ipMasq: boolean;
+
+  readonly interfacePrefix: string;
+  readonly endpointToHost: 'accept' | 'drop';
+  readonly allowVxlanFromWorkloads: boolean;
+  readonly allowIpipFromWorkloads: boolean;
+  readonly allowSpoofing: boolean;
+  readonly ipForwarding: boolean;
+  readonly routeMetric: number;
+  readonly routeProtocol: number;
+  /** Hook type for pods' devices and, where the kernel has it, tcx for the others. */
+  readonly attachType: 'tc' | 'tcx';
+  readonly fastPath: 'off' | 'local' | 'on';
+  readonly mapSizes: Readonly<Record<string, number>>;
+  /** Events a second and CPU; 0: no limit. */
+  readonly eventRate: number;
+
+  readonly logLevel: LogLevel;
+  readonly healthEnabled: boolean;
+  readonly healthHost: string;
+  readonly healthPort: number;
+  /** flanneld's own health port; 0: off. */
+  readonly healthzHost: string;
+  readonly healthzPort: number;
+  readonly metricsEnabled: boolean;
+  readonly metricsHost: string;
+  readonly metricsPort: number;
+
+  /** Survives reboots: endpoint files, queued DELs. */
+  readonly stateDir: string;
+  /** Sockets. */
+  readonly runDir: string;
+  readonly bpffs: string;
+  /** Directory of built objects and the native library; empty: beside the program. */
+  readonly buildDir: string;
+  /** Write /var/lib/calico/nodename and mtu for leftover Calico plugins. */
+  readonly calicoDir: string;
+}
