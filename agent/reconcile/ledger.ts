@@ -1,0 +1,191 @@
+import { failedAgain, type Failure } from './backoff.js';
+import { diff, type Changes, type Keyed, type Rows } from './diff.js';
+import type { Relations } from './relations.js';
+import type { Table } from './table.js';
+
+/** Whose idea a step was: the wish changed, or the kernel did behind our back. */
+export type Cause = 'wanted' | 'mended';
+
+/** A ledger with its types forgotten, as the reconciler sees it. Keys are canonical texts. */
+export interface AnyLedger {
+  readonly name: string;
+  readonly failures: ReadonlyMap<string, Failure>;
+  /** Rows in the kernel as last known; undefined before the first list. */
+  readonly size: number | undefined;
+  invalidate(): void;
+  refresh(): void;
+  changes(): Changes;
+  cause(key: string, verb: 'upsert' | 'remove'): Cause;
+  resting(key: string, verb: 'upsert' | 'remove', nowMs: number): boolean;
+  upsert(keys: readonly string[], nowMs: number): void;
+  remove(keys: readonly string[], nowMs: number): void;
+  has(key: string): boolean;
+  /** Whether rule 2 of relations can hold a removal back. */
+  readonly shared: boolean;
+  provides(key: string, side: 'desired' | 'actual'): readonly string[];
+  refers(key: string): readonly string[];
+  allProvided(): readonly string[];
+  referredNow(into: Set<string>): void;
+  settle(): void;
+}
+
+/**
+ * One table's books: what is desired, what the kernel holds as far as we know,
+ * and which rows failed. The kernel is listed when the books are stale (at
+ * start, on a notice, after an error); in between they follow our own writes.
+ */
+export class Ledger<Key, Row> implements AnyLedger {
+  readonly name: string;
+  #desired: Rows<Key, Row> = new Map();
+  #extra: Rows<Key, Row> = new Map();
+  #settled: Rows<Key, Row> | undefined;
+  #actual: Map<string, Keyed<Key, Row>> | undefined;
+  readonly #failures = new Map<string, Failure>();
+  /** Keys that this apply has found different and not yet made right; those that earlier applies left so. */
+  #open = new Set<string>();
+  #pending: ReadonlySet<string> = new Set();
+
+  constructor(
+    readonly table: Table<Key, Row>,
+    private readonly relations: Relations<Key, Row> = {},
+  ) {
+    this.name = table.name;
+  }
+
+  get failures(): ReadonlyMap<string, Failure> {
+    return this.#failures;
+  }
+
+  get shared(): boolean {
+    return this.relations.provides !== undefined;
+  }
+
+  get size(): number | undefined {
+    return this.#actual?.size;
+  }
+
+  /** Rows in the kernel; lists them if the books are stale. */
+  actual(): Rows<Key, Row> {
+    this.refresh();
+    return this.#actual!;
+  }
+
+  get desired(): Rows<Key, Row> {
+    return this.#desired;
+  }
+
+  /** Sets the wish, complete. `extra` rows are needed on the way only. */
+  want(rows: Iterable<Keyed<Key, Row>>, extra: Iterable<Keyed<Key, Row>> = []): void {
+    this.#desired = this.#keyed(rows);
+    this.#extra = this.#keyed(extra);
+  }
+
+  invalidate(): void {
+    this.#actual = undefined;
+  }
+
+  /** @throws what the table's `list` throws */
+  refresh(): void {
+    this.#actual ??= new Map(this.table.list());
+  }
+
+  changes(): Changes {
+    const changes = diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d), this.#extra);
+    this.#open = new Set([...changes.put, ...changes.gone]);
+    return changes;
+  }
+
+  has(key: string): boolean {
+    return this.#actual?.has(key) === true;
+  }
+
+  cause(key: string, verb: 'upsert' | 'remove'): Cause {
+    if (this.#settled === undefined || this.#pending.has(key)) return 'wanted';
+    const before = this.#settled.get(key);
+    if (verb === 'remove') return before === undefined && !this.#extra.has(key) ? 'mended' : 'wanted';
+    const now = this.#wish(key);
+    return before !== undefined && now !== undefined && this.table.equal(before.row, now.row) ? 'mended' : 'wanted';
+  }
+
+  /** Whether the row failed with this same wish and is not due again yet. */
+  resting(key: string, verb: 'upsert' | 'remove', nowMs: number): boolean {
+    const failure = this.#failures.get(key);
+    if (failure === undefined || nowMs >= failure.retryAtMs) return false;
+    return this.#sameWish(failure, verb === 'upsert' ? this.#wish(key)?.row : undefined);
+  }
+
+  upsert(keys: readonly string[], nowMs: number): void {
+    const rows = keys.map((key) => this.#wish(key)!);
+    this.#note(keys, this.table.upsert(rows), rows, nowMs);
+  }
+
+  remove(keys: readonly string[], nowMs: number): void {
+    const rows = keys.map((key) => this.#actual!.get(key)!);
+    this.#note(keys, this.table.remove(rows.map((row) => row.key)), undefined, nowMs);
+  }
+
+  provides(key: string, side: 'desired' | 'actual'): readonly string[] {
+    const row = side === 'desired' ? this.#wish(key) : this.#actual?.get(key);
+    return row === undefined ? [] : (this.relations.provides?.(row.key, row.row) ?? []);
+  }
+
+  refers(key: string): readonly string[] {
+    const row = this.#wish(key);
+    return row === undefined ? [] : (this.relations.refers?.(row.key, row.row) ?? []);
+  }
+
+  /** Every token that the wish provides: what is missing when the table cannot even be read. */
+  allProvided(): readonly string[] {
+    return [...this.#desired.keys()].flatMap((key) => this.provides(key, 'desired'));
+  }
+
+  /** Adds every token that a row in the kernel refers to. */
+  referredNow(into: Set<string>): void {
+    if (this.relations.refers === undefined) return;
+    for (const { key, row } of this.#actual?.values() ?? []) {
+      for (const token of this.relations.refers(key, row)) into.add(token);
+    }
+  }
+
+  /** The apply is over: from here on a difference is somebody else's doing. Drops failures of what nobody wants any more. */
+  settle(): void {
+    this.#settled = this.#desired;
+    this.#pending = this.#open;
+    for (const [key, failure] of this.#failures) {
+      const unwanted = failure.wish !== undefined ? !this.#desired.has(key) : this.#actual?.has(key) === false;
+      if (unwanted) this.#failures.delete(key);
+    }
+  }
+
+  #wish(key: string): Keyed<Key, Row> | undefined {
+    return this.#desired.get(key) ?? this.#extra.get(key);
+  }
+
+  #sameWish(failure: Failure, wish: Row | undefined): boolean {
+    if (failure.wish === undefined || wish === undefined) return failure.wish === wish;
+    return this.table.equal(failure.wish as Row, wish);
+  }
+
+  #note(keys: readonly string[], outcomes: readonly (Error | undefined)[], rows: readonly Keyed<Key, Row>[] | undefined, nowMs: number): void {
+    keys.forEach((key, i) => {
+      const error = outcomes[i];
+      const wish = rows?.[i];
+      const before = this.#failures.get(key);
+      if (error !== undefined) {
+        const same = before !== undefined && this.#sameWish(before, wish?.row);
+        this.#failures.set(key, failedAgain(same ? before : undefined, error, wish?.row, nowMs));
+        return;
+      }
+      this.#failures.delete(key);
+      this.#open.delete(key);
+      if (wish === undefined) this.#actual!.delete(key);
+      else this.#actual!.set(key, wish);
+    });
+  }
+
+  #keyed(rows: Iterable<Keyed<Key, Row>>): Map<string, Keyed<Key, Row>> {
+    const out = new Map<string, Keyed<Key, Row>>();
+    for (const row of rows) out.set(this.table.keyText(row.key), row);
+    return out;
+  }
+}

@@ -1,0 +1,174 @@
+import { isFull } from '../base/errors.js';
+import type { Changes } from './diff.js';
+import { isOpen, opened, settled, type EpochGate } from './epoch.js';
+import type { AnyLedger } from './ledger.js';
+import { ORDER, type Phase, type TableName } from './order.js';
+import type { Outcome, RowTrouble } from './outcome.js';
+import { plan, type PlannedPhase } from './plan.js';
+import { blockedBy, inUse } from './relations.js';
+
+/**
+ * Makes the kernel match the wishes in its ledgers: level-triggered, ordered,
+ * idempotent. A row that fails stays dirty and is tried again with backoff;
+ * rows that lean on it wait; all others go on. Throws nothing of the kernel's.
+ */
+export class Reconciler {
+  readonly #ledgers: ReadonlyMap<string, AnyLedger>;
+
+  constructor(
+    ledgers: readonly AnyLedger[],
+    private readonly epoch: EpochGate,
+    private readonly monotonic: () => number,
+    private readonly order: readonly Phase[] = ORDER,
+  ) {
+    this.#ledgers = new Map(ledgers.map((ledger) => [ledger.name, ledger]));
+  }
+
+  /** Forgets what these tables hold, so that the next apply asks the kernel. All of them without names. */
+  invalidate(names?: readonly TableName[]): void {
+    for (const ledger of this.#ledgers.values()) {
+      if (names === undefined || names.some((name) => name === ledger.name)) ledger.invalidate();
+    }
+  }
+
+  /** Rows in the kernel by table, as last known. */
+  sizes(): ReadonlyMap<string, number> {
+    return new Map([...this.#ledgers].map(([name, ledger]) => [name, ledger.size ?? 0]));
+  }
+
+  /** One pass over all tables, or over `only` these where nothing else can have changed. */
+  apply(only?: readonly TableName[]): Outcome {
+    const chosen = [...this.#ledgers.values()].filter((l) => only === undefined || only.some((name) => name === l.name));
+    const run = new Run(this.#ledgers, chosen, this.epoch, this.monotonic());
+    const phases = plan(run.changes(), this.order);
+    phases.forEach((planned, i) => {
+      run.phase(planned);
+      if (planned.phase.judged && !phases.slice(i + 1).some((later) => later.phase.judged)) run.settleEpoch();
+    });
+    run.settleEpoch();
+    return run.finish();
+  }
+}
+
+/** One apply. */
+class Run {
+  readonly #missing = new Set<string>();
+  readonly #troubles: RowTrouble[] = [];
+  readonly #writes = new Map<TableName | 'canal_config', number>();
+  readonly #mended: string[] = [];
+  #blocked = 0;
+  #judged = false;
+
+  constructor(
+    private readonly ledgers: ReadonlyMap<string, AnyLedger>,
+    private readonly chosen: readonly AnyLedger[],
+    private readonly epoch: EpochGate,
+    private readonly nowMs: number,
+  ) {}
+
+  /** A table that cannot be listed takes no part in this apply, and what leans on it waits. */
+  changes(): Map<string, Changes> {
+    const all = new Map<string, Changes>();
+    for (const ledger of this.chosen) {
+      try {
+        all.set(ledger.name, ledger.changes());
+      } catch (error) {
+        this.#troubles.push(trouble(ledger.name, '', error));
+        for (const token of ledger.allProvided()) this.#missing.add(token);
+      }
+    }
+    return all;
+  }
+
+  phase({ phase, keys }: PlannedPhase): void {
+    const ledger = this.ledgers.get(phase.table)!;
+    const due = phase.verb === 'upsert' ? this.#writable(ledger, keys) : this.#removable(ledger, keys);
+    if (due.length === 0) return;
+    if (phase.judged && !this.#openEpoch()) {
+      this.#miss(ledger, due, phase.verb);
+      return;
+    }
+    for (const key of due) {
+      if (ledger.cause(key, phase.verb) === 'mended') this.#mended.push(`${phase.table} ${key}`);
+    }
+    if (phase.verb === 'upsert') ledger.upsert(due, this.nowMs);
+    else ledger.remove(due, this.nowMs);
+    const failed = due.filter((key) => ledger.failures.has(key));
+    this.#miss(ledger, failed, phase.verb);
+    this.#count(phase.table, due.length - failed.length);
+  }
+
+  /** Ends a change of policy, also one that a predecessor left open. */
+  settleEpoch(): void {
+    try {
+      const now = this.epoch.read();
+      if (isOpen(now)) {
+        this.#judged = true;
+        this.epoch.write(settled(now));
+        this.#count('canal_config', 1);
+      }
+    } catch (error) {
+      this.#troubles.push(trouble('canal_config', 'epoch', error));
+    }
+  }
+
+  finish(): Outcome {
+    let retryAtMs: number | undefined = this.#troubles.length > 0 ? this.nowMs + 1000 : undefined;
+    for (const ledger of this.chosen) ledger.settle();
+    for (const ledger of this.ledgers.values()) {
+      for (const [key, failure] of ledger.failures) {
+        this.#troubles.push(trouble(ledger.name, key, failure.error));
+        retryAtMs = Math.min(retryAtMs ?? Infinity, failure.retryAtMs);
+      }
+    }
+    const writes = new Map([...this.#writes].filter(([, n]) => n > 0));
+    return { writes, mended: this.#mended, troubles: this.#troubles, blocked: this.#blocked, judged: this.#judged, retryAtMs };
+  }
+
+  #writable(ledger: AnyLedger, keys: readonly string[]): string[] {
+    return keys.filter((key) => {
+      const blocked = blockedBy(ledger.refers(key), this.#missing) !== undefined;
+      if (blocked) this.#blocked++;
+      if (!blocked && !ledger.resting(key, 'upsert', this.nowMs)) return true;
+      this.#miss(ledger, [key], 'upsert');
+      return false;
+    });
+  }
+
+  #removable(ledger: AnyLedger, keys: readonly string[]): string[] {
+    const referred = new Set<string>();
+    if (ledger.shared) for (const other of this.ledgers.values()) other.referredNow(referred);
+    return keys.filter((key) => {
+      if (!ledger.has(key) || ledger.resting(key, 'remove', this.nowMs)) return false;
+      const used = inUse(ledger.provides(key, 'actual'), referred);
+      if (used) this.#blocked++;
+      return !used;
+    });
+  }
+
+  #miss(ledger: AnyLedger, keys: readonly string[], verb: 'upsert' | 'remove'): void {
+    if (verb === 'remove') return;
+    for (const key of keys) for (const token of ledger.provides(key, 'desired')) this.#missing.add(token);
+  }
+
+  #count(table: TableName | 'canal_config', rows: number): void {
+    this.#writes.set(table, (this.#writes.get(table) ?? 0) + rows);
+  }
+
+  #openEpoch(): boolean {
+    if (this.#judged) return true;
+    try {
+      this.epoch.write(opened(this.epoch.read()));
+      this.#count('canal_config', 1);
+      this.#judged = true;
+      return true;
+    } catch (error) {
+      this.#troubles.push(trouble('canal_config', 'epoch', error));
+      return false;
+    }
+  }
+}
+
+function trouble(table: string, key: string, error: unknown): RowTrouble {
+  return { table, key, message: error instanceof Error ? error.message : String(error), full: isFull(error) };
+}

@@ -1,0 +1,25 @@
+/**
+ * How rows of different tables lean on each other, as tokens: `rows:17`,
+ * `table:4`, `neighbour:3/10.244.1.0`. Two rules follow, and they are all that
+ * the reconciler knows about dependence:
+ *
+ * 1. A row is not written while a row that provides one of the tokens it refers
+ *    to could not be written. (No endpoint points at half a table.)
+ * 2. A row is not removed while *every* token it provides is referred to by some
+ *    row that is in the kernel. (An entry (table, class) is in use only while
+ *    an endpoint has the table and an address has the class.)
+ */
+export interface Relations<Key, Row> {
+  provides?(key: Key, row: Row): readonly string[];
+  refers?(key: Key, row: Row): readonly string[];
+}
+
+/** Rule 1. */
+export function blockedBy(refers: readonly string[], missing: ReadonlySet<string>): string | undefined {
+  return refers.find((token) => missing.has(token));
+}
+
+/** Rule 2. */
+export function inUse(provides: readonly string[], referred: ReadonlySet<string>): boolean {
+  return provides.length > 0 && provides.every((token) => referred.has(token));
+}
