@@ -1,0 +1,46 @@
+# make demo   a cluster in a box, policies applied and checked     make build  everything under build/
+# make test   lint and every test                                   make clean  back to a clean clone
+SHELL := /bin/sh
+ROOT := $(CURDIR)
+# Node from the machine where it is 20 or newer, else the one that deploy/build-machine.sh brings.
+export PATH := $(ROOT)/build/toolchain/node_modules/.bin:$(ROOT)/node_modules/.bin:$(PATH)
+
+.PHONY: build demo test test-long lint clean machine bpf native
+all: build
+
+machine:
+	@deploy/build-machine.sh
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@npm_config_nodedir=$$(deploy/node-headers.sh) npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bpf: machine
+	@$(MAKE) --no-print-directory -C bpf
+
+native: machine
+	@$(MAKE) --no-print-directory -C native
+
+agent/kernel/abi.generated.ts: bpf agent/kernel/codegen.mjs
+	@node agent/kernel/codegen.mjs build/bpf/abi.o $@
+
+build: machine bpf native node_modules/.package-lock.json agent/kernel/abi.generated.ts
+	@tsc -p .
+	@chmod +x build/agent/cli/main.js
+
+lint: build
+	@eslint --max-warnings 0 agent test
+	@tsc --noEmit -p test
+	@depcruise --config .dependency-cruiser.cjs agent
+
+test: lint
+	@test/run.sh
+
+test-long: build
+	@CANAL_ORACLE_PAIRS=1000000 test/run.sh test/oracle
+
+demo: build
+	@node build/agent/cli/main.js demo
+
+clean:
+	rm -rf build node_modules agent/kernel/abi.generated.ts
