@@ -137,10 +137,11 @@ class Run {
 
   #removable(ledger: AnyLedger, keys: readonly string[]): string[] {
     const referred = new Set<string>();
+    const wanted = new Set(ledger.allProvided());
     if (ledger.shared) for (const other of this.ledgers.values()) other.referredNow(referred);
     return keys.filter((key) => {
       if (!ledger.has(key) || ledger.resting(key, 'remove', this.nowMs)) return false;
-      const used = inUse(ledger.provides(key, 'actual'), referred);
+      const used = inUse(ledger.provides(key, 'actual'), referred, wanted);
       if (used) this.#blocked++;
       return !used;
     });

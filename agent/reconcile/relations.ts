@@ -6,8 +6,10 @@
  * 1. A row is not written while a row that provides one of the tokens it refers
  *    to could not be written. (No endpoint points at half a table.)
  * 2. A row is not removed while *every* token it provides is referred to by some
- *    row that is in the kernel. (An entry (table, class) is in use only while
- *    an endpoint has the table and an address has the class.)
+ *    row that is in the kernel, unless they are all provided by rows that are
+ *    wanted, which then are the whole truth about them. (An entry (table, class)
+ *    is in use only while an endpoint has the table and an address the class;
+ *    a stray row among those of a rows id that is wanted goes at once.)
  */
 export interface Relations<Key, Row> {
   provides?(key: Key, row: Row): readonly string[];
@@ -20,6 +22,6 @@ export function blockedBy(refers: readonly string[], missing: ReadonlySet<string
 }
 
 /** Rule 2. */
-export function inUse(provides: readonly string[], referred: ReadonlySet<string>): boolean {
-  return provides.length > 0 && provides.every((token) => referred.has(token));
+export function inUse(provides: readonly string[], referred: ReadonlySet<string>, wanted: ReadonlySet<string>): boolean {
+  return provides.some((token) => !wanted.has(token)) && provides.every((token) => referred.has(token));
 }
