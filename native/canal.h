@@ -8,6 +8,8 @@
 #pragma once
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
+
 #define CANAL_IFNAMSIZ 16
 
 struct canal_net_addr {  // an address of a device
@@ -15,7 +17,7 @@ struct canal_net_addr {  // an address of a device
 	uint8_t family;      // 4 or 6
 	uint8_t prefixlen;
 	uint8_t scope;       // RT_SCOPE_*
-	uint8_t flags;       // bit 0: secondary/temporary, bit 1: deprecated, bit 2: permanent
+	uint8_t flags;       // bit 0: secondary (IPv4) or temporary (IPv6), bit 1: deprecated, bit 2: permanent
 	uint8_t addr[16];
 };
 
@@ -37,6 +39,8 @@ struct canal_link {
 	uint8_t vxlan_gbp;
 	uint8_t vxlan_l2miss;
 	uint8_t vxlan_local6[16];
+	uint8_t vxlan_group;     // 1: has a group or default remote (read only)
+	uint8_t zero[3];
 };
 
 struct canal_route {
@@ -81,22 +85,35 @@ int canal_version(void);
 int canal_mount_bpffs(const char *path);                 // mounts bpf at path unless one is there
 
 // ---- BPF objects (libbpf)
-// Loads every program and map of an object file; maps pinned by name under
-// pin_dir are reused when their shape agrees and pinned otherwise. Returns a
-// handle. log receives the verifier's text when loading fails.
+// Opens an object file. Its maps (not .rodata and the like) will be pinned by
+// name under pin_dir ("": not at all) and reused from there when their shape
+// agrees. Returns a handle. log ("" on success) receives libbpf's and the
+// verifier's text when opening or loading fails.
 int canal_object_open(const char *path, const char *pin_dir, char *log, uint32_t log_size);
+struct canal_map_info { uint32_t id, type, key_size, value_size, max_entries, flags; char name[16]; };
+// Maps of an object as declared (id 0 before load). Returns count or -ENOSPC with *needed.
+int canal_object_maps(int object, struct canal_map_info *out, uint32_t capacity, uint32_t *needed);
 // Changes a map's max_entries before load; call between open and load.
 int canal_object_map_size(int object, const char *map, uint32_t max_entries);
-int canal_object_load(int object);
+// Loads everything. -EINVAL with "couldn't reuse pinned map" in log: a pin of another shape is in the way.
+int canal_object_load(int object, char *log, uint32_t log_size);
 int canal_object_map(int object, const char *map);       // fd, owned by the object
 int canal_object_program(int object, const char *program); // fd, owned by the object
+// Pins every program as dir/<name>. A pin whose program has the same tag (same
+// instructions) stays, and canal_object_program answers with it from then on:
+// a restart with the same object changes no attachment. Returns programs replaced.
 int canal_object_pin_programs(int object, const char *dir);
 int canal_object_close(int object);
+// Layouts of all structs in BTF of an object file, or of a map's key and value
+// (fd), as text: "struct NAME SIZE\n" and "NAME OFFSET SIZE\n" for each member;
+// for a map "key NAME SIZE" and "value NAME SIZE" first. Returns bytes without
+// the NUL, or -ENOSPC with *needed.
+int canal_btf_of_file(const char *path, char *out, uint32_t size, uint32_t *needed);
+int canal_btf_of_map(int fd, char *out, uint32_t size, uint32_t *needed);
 int canal_pinned(const char *path);                      // fd of a pinned map, program or link
 int canal_pin(int fd, const char *path);
 int canal_unpin(const char *path);
 int canal_close(int fd);
-struct canal_map_info { uint32_t id, type, key_size, value_size, max_entries, flags; char name[16]; };
 int canal_map_info(int fd, struct canal_map_info *info);
 struct canal_prog_info { uint32_t id, type; uint8_t tag[8]; char name[16]; };
 int canal_prog_info(int fd, struct canal_prog_info *info);
@@ -107,7 +124,9 @@ int canal_prog_info(int fd, struct canal_prog_info *info);
 int canal_map_update(int fd, const void *keys, const void *values, uint32_t count, uint64_t flags, uint32_t *done);
 int canal_map_delete(int fd, const void *keys, uint32_t count, uint32_t *done); // absent keys count as deleted
 int canal_map_lookup(int fd, const void *key, void *value);
-// Whole map; keys and values hold capacity rows. Returns rows, or -ENOSPC with *needed.
+// Whole map; keys and values hold capacity rows. Returns rows, or -ENOSPC with
+// *needed, a capacity to try next (maps can grow meanwhile and are not counted first).
+// Values of per-CPU maps are canal_cpus() values, each padded to 8 bytes.
 int canal_map_dump(int fd, void *keys, void *values, uint32_t capacity, uint32_t *needed);
 int canal_cpus(void);                                    // possible CPUs: per-CPU values are this many, 8-byte aligned each
 
@@ -126,27 +145,29 @@ int canal_test_run(int prog_fd, const void *in, uint32_t in_size, void *out, uin
 // Many packets through one program: inputs back to back, sizes[i] each; verdicts[i] out.
 int canal_test_run_many(int prog_fd, const void *in, const uint32_t *sizes, uint32_t count, uint32_t ifindex, uint32_t *verdicts);
 
-// ---- ring buffer: non-blocking drain into a buffer; records as u32 length + bytes, 8-byte aligned
+// ---- ring buffer: non-blocking drain into a buffer. Each record: u32 length, u32 zero, bytes padded to 8
 int canal_ring_open(int map_fd);                         // handle
 int canal_ring_drain(int ring, void *out, uint32_t size);// bytes written
 int canal_ring_close(int ring);
 
-// ---- links, addresses, routes, neighbours (libnl-route); lists return count or -ENOSPC with *needed
+// ---- links, addresses, routes, neighbours (rtnetlink over libnl). Lists return count or -ENOSPC with *needed.
+// Calls with rows go on after a failed row: errors[i] is 0 or -errno, the result
+// is the number of rows that failed, or -errno where nothing was tried.
 int canal_link_list(struct canal_link *out, uint32_t capacity, uint32_t *needed);
 int canal_link_get(const char *name, struct canal_link *out);
 int canal_link_add_vxlan(const struct canal_link *want);
 int canal_link_delete(uint32_t ifindex);
 int canal_link_set(uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up); // NULL, 0, -1: leave
 int canal_addr_list(struct canal_net_addr *out, uint32_t capacity, uint32_t *needed);
-int canal_addr_add(const struct canal_net_addr *addr);   // existing: success
-int canal_addr_delete(const struct canal_net_addr *addr);// absent: success
+int canal_addr_replace(const struct canal_net_addr *rows, uint32_t count, int32_t *errors);
+int canal_addr_delete(const struct canal_net_addr *rows, uint32_t count, int32_t *errors); // absent: success
 int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed); // all tables
-int canal_route_replace(const struct canal_route *route);
-int canal_route_delete(const struct canal_route *route); // absent: success
+int canal_route_replace(const struct canal_route *rows, uint32_t count, int32_t *errors);
+int canal_route_delete(const struct canal_route *rows, uint32_t count, int32_t *errors); // absent: success
 int canal_route_get(int family, const uint8_t *dst, struct canal_route *out); // ip route get
 int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint32_t capacity, uint32_t *needed);
-int canal_neigh_replace(const struct canal_neigh *neigh);
-int canal_neigh_delete(const struct canal_neigh *neigh); // absent: success
+int canal_neigh_replace(const struct canal_neigh *rows, uint32_t count, int32_t *errors);
+int canal_neigh_delete(const struct canal_neigh *rows, uint32_t count, int32_t *errors); // absent: success; FDB: dst all zero deletes every remote
 
 // Change notices: a bit per kind since the last drain (links 1, addresses 2, routes 4, neighbours 8, tc 16,
 // overrun 32). The descriptor is pollable; several namespaces' worth is the caller's affair.
@@ -182,3 +203,5 @@ int canal_pod_link_up(const char *netns, const struct canal_pod_link *link);
 int canal_pod_link_delete(const char *netns, const char *ifname); // absent netns or link: success
 int canal_pod_link_check(const char *netns, struct canal_pod_link *link); // reads what is there; -ENODEV, -ENOENT
 int canal_netns_alive(const char *netns);                // 1, 0
+
+#pragma GCC visibility pop

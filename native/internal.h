@@ -1,0 +1,58 @@
+// Shared by the files of libcanal.so; nothing here is exported.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "canal.h"
+
+struct nl_sock;
+struct nl_msg;
+struct nlmsghdr;
+
+// ---- handles: small positive integers for what JavaScript cannot hold
+
+enum handle_kind { HANDLE_OBJECT = 1, HANDLE_RING, HANDLE_MONITOR };
+
+int handle_put(enum handle_kind kind, void *value);      // > 0 or -EMFILE
+void *handle_get(enum handle_kind kind, int handle);     // NULL: no such handle
+void *handle_take(enum handle_kind kind, int handle);    // and forgets it
+
+// ---- libbpf's messages go to a buffer of the calling thread, never to stderr
+
+void log_begin(char *log, uint32_t size);
+void log_end(void);
+
+// ---- netlink
+
+int netlink_open(struct nl_sock **out);
+// Sends one request and waits for its acknowledgement; consumes msg (also NULL: -ENOMEM).
+int netlink_talk(struct nl_sock *sk, struct nl_msg *msg);
+// Sends one request and hands every answer to each (0 or -errno, which ends it); consumes msg.
+int netlink_query(struct nl_sock *sk, struct nl_msg *msg, int (*each)(struct nlmsghdr *, void *), void *arg);
+// A request with its family header; NULL without memory.
+struct nl_msg *netlink_message(int type, int flags, const void *header, size_t size);
+
+// Rows of a dump in a caller's array; counts on when it is full.
+struct row_array {
+	void *out;
+	size_t row_size;
+	uint32_t capacity;
+	uint32_t count;
+};
+void *row_next(struct row_array *rows); // zeroed row to fill, or NULL when full
+int row_result(const struct row_array *rows, uint32_t *needed);
+
+// Runs apply for each of count rows on one socket: see canal.h on errors[].
+int netlink_each_row(const void *rows, size_t row_size, uint32_t count, int32_t *errors,
+		     int (*apply)(struct nl_sock *, const void *));
+
+static inline size_t family_bytes(int family) { return family == 4 ? 4 : 16; }
+int family_to_af(int family);  // 4, 6, 7 -> AF_INET, AF_INET6, AF_BRIDGE
+int family_from_af(int af);    // 0: none of these
+int is_zero(const void *bytes, size_t size);
+
+// Requests on a given socket, so that they also work in a pod's namespace.
+int link_find(struct nl_sock *sk, const char *name, uint32_t ifindex, struct canal_link *out);
+int link_remove(struct nl_sock *sk, uint32_t ifindex);
+int link_change(struct nl_sock *sk, uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up);
+int addr_apply(struct nl_sock *sk, const void *row);
+int route_apply(struct nl_sock *sk, const void *row);

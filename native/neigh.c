@@ -1,0 +1,98 @@
+#include <errno.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+#define FDB 7
+
+struct neigh_dump {
+	struct row_array rows;
+	uint32_t ifindex; // 0: all
+};
+
+static int each_neigh(struct nlmsghdr *hdr, void *arg)
+{
+	struct neigh_dump *dump = arg;
+	struct ndmsg *head = nlmsg_data(hdr);
+	struct nlattr *at[NDA_MAX + 1];
+	struct canal_neigh *row;
+
+	if (nlmsg_parse(hdr, sizeof(*head), at, NDA_MAX, NULL) < 0)
+		return -EBADMSG;
+	if (!family_from_af(head->ndm_family) || (dump->ifindex && (uint32_t)head->ndm_ifindex != dump->ifindex))
+		return 0;
+	row = row_next(&dump->rows);
+	if (!row)
+		return 0;
+	row->ifindex = head->ndm_ifindex;
+	row->state = head->ndm_state;
+	row->family = family_from_af(head->ndm_family);
+	row->flags = head->ndm_flags;
+	if (at[NDA_DST]) {
+		nla_memcpy(row->dst, at[NDA_DST], sizeof(row->dst));
+		row->dst_family = nla_len(at[NDA_DST]) == 16 ? 6 : 4;
+	}
+	if (at[NDA_LLADDR] && nla_len(at[NDA_LLADDR]) == 6)
+		nla_memcpy(row->mac, at[NDA_LLADDR], 6);
+	return 0;
+}
+
+int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint32_t capacity, uint32_t *needed)
+{
+	struct neigh_dump dump = { { out, sizeof(*out), capacity, 0 }, ifindex };
+	struct ndmsg head = { .ndm_family = family_to_af(family) };
+	struct nl_sock *sk;
+	int err = netlink_open(&sk);
+
+	if (err)
+		return err;
+	err = netlink_query(sk, netlink_message(RTM_GETNEIGH, NLM_F_DUMP, &head, sizeof(head)), each_neigh, &dump);
+	nl_socket_free(sk);
+	return err ? err : row_result(&dump.rows, needed);
+}
+
+static int talk(struct nl_sock *sk, const struct canal_neigh *neigh, int type, int flags, int with_mac)
+{
+	struct ndmsg head = { .ndm_family = family_to_af(neigh->family), .ndm_ifindex = (int)neigh->ifindex,
+			      .ndm_state = neigh->state, .ndm_flags = neigh->flags, .ndm_type = RTN_UNICAST };
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
+	int dst_family = neigh->family == FDB ? neigh->dst_family : neigh->family;
+
+	if (!msg)
+		return -ENOMEM;
+	if (neigh->family != FDB || !is_zero(neigh->dst, sizeof(neigh->dst)))
+		NLA_PUT(msg, NDA_DST, family_bytes(dst_family), neigh->dst);
+	if (with_mac)
+		NLA_PUT(msg, NDA_LLADDR, 6, neigh->mac);
+	return netlink_talk(sk, msg);
+nla_put_failure:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
+}
+
+static int neigh_apply(struct nl_sock *sk, const void *row)
+{
+	return talk(sk, row, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, 1);
+}
+
+static int neigh_remove(struct nl_sock *sk, const void *row)
+{
+	const struct canal_neigh *neigh = row;
+	int err = talk(sk, neigh, RTM_DELNEIGH, 0, neigh->family == FDB);
+
+	return err == -ENOENT || err == -ENODEV || err == -ENXIO ? 0 : err;
+}
+
+int canal_neigh_replace(const struct canal_neigh *rows, uint32_t count, int32_t *errors)
+{
+	return netlink_each_row(rows, sizeof(*rows), count, errors, neigh_apply);
+}
+
+int canal_neigh_delete(const struct canal_neigh *rows, uint32_t count, int32_t *errors)
+{
+	return netlink_each_row(rows, sizeof(*rows), count, errors, neigh_remove);
+}

@@ -1,0 +1,146 @@
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+int netlink_open(struct nl_sock **out)
+{
+	struct nl_sock *sk = nl_socket_alloc();
+
+	if (!sk)
+		return -ENOMEM;
+	if (nl_connect(sk, NETLINK_ROUTE) < 0) {
+		int err = errno ? -errno : -EIO;
+
+		nl_socket_free(sk);
+		return err;
+	}
+	nl_socket_set_buffer_size(sk, 1 << 20, 0);
+	nl_socket_set_msg_buf_size(sk, 1 << 17);
+	*out = sk;
+	return 0;
+}
+
+struct nl_msg *netlink_message(int type, int flags, const void *header, size_t size)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
+
+	if (msg && nlmsg_append(msg, (void *)header, size, NLMSG_ALIGNTO) < 0) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+struct query {
+	int (*each)(struct nlmsghdr *, void *);
+	void *arg;
+	int error; // the kernel's or each's own; libnl's codes lose which errno it was
+};
+
+static int on_answer(struct nl_msg *msg, void *arg)
+{
+	struct query *query = arg;
+
+	if (query->each && !query->error)
+		query->error = query->each(nlmsg_hdr(msg), query->arg);
+	return NL_OK;
+}
+
+static int on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *arg)
+{
+	struct query *query = arg;
+
+	(void)from;
+	query->error = error->error;
+	return NL_STOP;
+}
+
+static int exchange(struct nl_sock *sk, struct nl_msg *msg, struct query *query)
+{
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+	int err;
+
+	if (!cb || !msg) {
+		nl_cb_put(cb);
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_answer, query);
+	nl_cb_err(cb, NL_CB_CUSTOM, on_error, query);
+	nl_complete_msg(sk, msg);
+	err = nl_send(sk, msg);
+	if (err >= 0)
+		err = nl_recvmsgs(sk, cb);
+	if (query->error)
+		err = query->error;
+	else if (err == -NLE_DUMP_INTR)
+		err = -EAGAIN;
+	else if (err < 0)
+		err = -EIO;
+	nl_cb_put(cb);
+	nlmsg_free(msg);
+	return err < 0 ? err : 0;
+}
+
+int netlink_talk(struct nl_sock *sk, struct nl_msg *msg)
+{
+	struct query query = {};
+
+	if (msg)
+		nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK;
+	return exchange(sk, msg, &query);
+}
+
+int netlink_query(struct nl_sock *sk, struct nl_msg *msg, int (*each)(struct nlmsghdr *, void *), void *arg)
+{
+	struct query query = { each, arg, 0 };
+
+	return exchange(sk, msg, &query);
+}
+
+void *row_next(struct row_array *rows)
+{
+	char *row = rows->count < rows->capacity ? (char *)rows->out + rows->count * rows->row_size : NULL;
+
+	rows->count++;
+	return row ? memset(row, 0, rows->row_size) : NULL;
+}
+
+int row_result(const struct row_array *rows, uint32_t *needed)
+{
+	*needed = rows->count;
+	return rows->count > rows->capacity ? -ENOSPC : (int)rows->count;
+}
+
+int netlink_each_row(const void *rows, size_t row_size, uint32_t count, int32_t *errors,
+		     int (*apply)(struct nl_sock *, const void *))
+{
+	struct nl_sock *sk;
+	int failed = 0;
+	int err = netlink_open(&sk);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < count; i++) {
+		errors[i] = apply(sk, (const char *)rows + i * row_size);
+		failed += errors[i] != 0;
+	}
+	nl_socket_free(sk);
+	return failed;
+}
+
+int family_to_af(int family) { return family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_BRIDGE; }
+
+int family_from_af(int af) { return af == AF_INET ? 4 : af == AF_INET6 ? 6 : af == AF_BRIDGE ? 7 : 0; }
+
+int is_zero(const void *bytes, size_t size)
+{
+	for (const char *at = bytes; size; size--, at++)
+		if (*at)
+			return 0;
+	return 1;
+}

@@ -1,0 +1,148 @@
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+// Of a multipath route (none of ours is one) the first next hop stands for all.
+static void parse_hops(struct canal_route *row, struct nlattr *hops)
+{
+	struct rtnexthop *hop = nla_data(hops);
+	int left = nla_len(hops);
+	struct nlattr *at[RTA_MAX + 1];
+
+	if (!RTNH_OK(hop, left))
+		return;
+	row->ifindex = hop->rtnh_ifindex;
+	row->onlink = !!(hop->rtnh_flags & RTNH_F_ONLINK);
+	if (!nla_parse(at, RTA_MAX, (struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - sizeof(*hop), NULL) && at[RTA_GATEWAY])
+		nla_memcpy(row->gateway, at[RTA_GATEWAY], sizeof(row->gateway));
+}
+
+static int parse_route(struct nlmsghdr *hdr, struct canal_route *row)
+{
+	struct rtmsg *head = nlmsg_data(hdr);
+	struct nlattr *at[RTA_MAX + 1];
+
+	if (nlmsg_parse(hdr, sizeof(*head), at, RTA_MAX, NULL) < 0)
+		return -EBADMSG;
+	row->family = family_from_af(head->rtm_family);
+	row->prefixlen = head->rtm_dst_len;
+	row->scope = head->rtm_scope;
+	row->protocol = head->rtm_protocol;
+	row->type = head->rtm_type;
+	row->onlink = !!(head->rtm_flags & RTNH_F_ONLINK);
+	row->table = at[RTA_TABLE] ? nla_get_u32(at[RTA_TABLE]) : head->rtm_table;
+	row->ifindex = at[RTA_OIF] ? nla_get_u32(at[RTA_OIF]) : 0;
+	row->metric = at[RTA_PRIORITY] ? nla_get_u32(at[RTA_PRIORITY]) : 0;
+	if (at[RTA_DST])
+		nla_memcpy(row->dst, at[RTA_DST], sizeof(row->dst));
+	if (at[RTA_GATEWAY])
+		nla_memcpy(row->gateway, at[RTA_GATEWAY], sizeof(row->gateway));
+	if (at[RTA_PREFSRC])
+		nla_memcpy(row->source, at[RTA_PREFSRC], sizeof(row->source));
+	if (at[RTA_MULTIPATH])
+		parse_hops(row, at[RTA_MULTIPATH]);
+	return 0;
+}
+
+static int each_route(struct nlmsghdr *hdr, void *arg)
+{
+	struct rtmsg *head = nlmsg_data(hdr);
+	struct canal_route *row;
+
+	// Cached exceptions (path MTU, redirects) are not routes.
+	if (!family_from_af(head->rtm_family) || head->rtm_flags & RTM_F_CLONED)
+		return 0;
+	row = row_next(arg);
+	return row ? parse_route(hdr, row) : 0;
+}
+
+int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed)
+{
+	struct row_array rows = { out, sizeof(*out), capacity, 0 };
+	struct rtmsg head = { .rtm_family = family_to_af(family) };
+	struct nl_sock *sk;
+	int err = netlink_open(&sk);
+
+	if (err)
+		return err;
+	err = netlink_query(sk, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &head, sizeof(head)), each_route, &rows);
+	nl_socket_free(sk);
+	return err ? err : row_result(&rows, needed);
+}
+
+static int talk(struct nl_sock *sk, const struct canal_route *route, int type, int flags, int scope)
+{
+	size_t size = family_bytes(route->family);
+	struct rtmsg head = { .rtm_family = family_to_af(route->family), .rtm_dst_len = route->prefixlen, .rtm_scope = scope,
+			      .rtm_protocol = route->protocol, .rtm_type = route->type,
+			      .rtm_flags = route->onlink ? RTNH_F_ONLINK : 0 };
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
+
+	if (!msg)
+		return -ENOMEM;
+	NLA_PUT_U32(msg, RTA_TABLE, route->table ? route->table : RT_TABLE_MAIN);
+	if (route->prefixlen)
+		NLA_PUT(msg, RTA_DST, size, route->dst);
+	if (route->ifindex)
+		NLA_PUT_U32(msg, RTA_OIF, route->ifindex);
+	if (route->metric)
+		NLA_PUT_U32(msg, RTA_PRIORITY, route->metric);
+	if (!is_zero(route->gateway, size))
+		NLA_PUT(msg, RTA_GATEWAY, size, route->gateway);
+	if (!is_zero(route->source, size))
+		NLA_PUT(msg, RTA_PREFSRC, size, route->source);
+	return netlink_talk(sk, msg);
+nla_put_failure:
+	nlmsg_free(msg);
+	return -EMSGSIZE;
+}
+
+int route_apply(struct nl_sock *sk, const void *row)
+{
+	const struct canal_route *route = row;
+
+	return talk(sk, route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route->scope);
+}
+
+static int route_remove(struct nl_sock *sk, const void *row)
+{
+	const struct canal_route *route = row;
+	// For IPv4 "nowhere" means any scope; IPv6 does not look.
+	int err = talk(sk, route, RTM_DELROUTE, 0, RT_SCOPE_NOWHERE);
+
+	return err == -ESRCH || err == -ENODEV ? 0 : err;
+}
+
+int canal_route_replace(const struct canal_route *rows, uint32_t count, int32_t *errors)
+{
+	return netlink_each_row(rows, sizeof(*rows), count, errors, route_apply);
+}
+
+int canal_route_delete(const struct canal_route *rows, uint32_t count, int32_t *errors)
+{
+	return netlink_each_row(rows, sizeof(*rows), count, errors, route_remove);
+}
+
+static int one_route(struct nlmsghdr *hdr, void *arg) { return parse_route(hdr, memset(arg, 0, sizeof(struct canal_route))); }
+
+int canal_route_get(int family, const uint8_t *dst, struct canal_route *out)
+{
+	size_t size = family_bytes(family);
+	struct rtmsg head = { .rtm_family = family_to_af(family), .rtm_dst_len = size * 8 };
+	struct nl_msg *msg = netlink_message(RTM_GETROUTE, 0, &head, sizeof(head));
+	struct nl_sock *sk;
+	int err = msg && nla_put(msg, RTA_DST, size, dst) >= 0 ? netlink_open(&sk) : -ENOMEM;
+
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	err = netlink_query(sk, msg, one_route, out);
+	nl_socket_free(sk);
+	return err;
+}
