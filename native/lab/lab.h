@@ -10,6 +10,7 @@
 int command_pause(int argc, char **argv);
 int command_enter(int argc, char **argv);
 int command_sandbox(int argc, char **argv);
+int command_release(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_probe(int argc, char **argv);
 int command_connect(int argc, char **argv);

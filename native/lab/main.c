@@ -12,7 +12,8 @@ static const struct {
 } commands[] = {
 	{ "pause", command_pause, "" },
 	{ "enter", command_enter, "[--cgroup DIR] [--net F] [--mnt F] [--uts F] [--ipc F] [--cwd DIR] [--tty] -- CMD..." },
-	{ "sandbox", command_sandbox, "[--cgroup DIR] [--mnt F] [--net F] --hostname NAME" },
+	{ "sandbox", command_sandbox, "[--cgroup DIR] [--mnt F] [--net F] [--bind-net PATH] --hostname NAME" },
+	{ "release", command_release, "[--mnt F] PATH" },
 	{ "serve", command_serve, "NAME tcp:PORT udp:PORT ..." },
 	{ "probe", command_probe, "[--read] TIMEOUT_MS tcp:ADDR:PORT udp:ADDR:PORT http:ADDR:PORT/PATH ..." },
 	{ "connect", command_connect, "ADDR:PORT ..." },

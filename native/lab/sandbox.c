@@ -40,6 +40,30 @@ static void own_mounts(void)
 		own_file(own_files[i]);
 }
 
+// Names the network namespace in the node, as container runtimes do.
+static void bind_network(const char *path)
+{
+	mkdir("/run/netns", 0755);
+	int fd = open(path, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+	if (fd < 0 || mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL))
+		die(path);
+	close(fd);
+}
+
+// Undoes what --bind-net did; a path that is gone is fine.
+int command_release(int argc, char **argv)
+{
+	struct place place = { 0 };
+	for (int i = 1; i + 1 < argc; i += 2)
+		place_option(&place, argv[i], argv[i + 1]);
+	if (argc < 2)
+		return 2;
+	place_enter(&place);
+	umount2(argv[argc - 1], MNT_DETACH);
+	unlink(argv[argc - 1]);
+	return 0;
+}
+
 // Makes a pod's namespaces and holds them. Without --net the network namespace
 // is new, with loopback up; with it the pod shares the given one (hostNetwork).
 // Prints "ready" once everything is in place.
@@ -47,16 +71,23 @@ int command_sandbox(int argc, char **argv)
 {
 	struct place place = { 0 };
 	const char *hostname = "pod";
+	const char *bind = NULL;
 	for (int i = 1; i < argc; i += 2) {
 		if (i + 1 == argc)
 			return fprintf(stderr, "canal-lab sandbox: %s needs a value\n", argv[i]), 2;
 		if (!strcmp(argv[i], "--hostname"))
 			hostname = argv[i + 1];
+		else if (!strcmp(argv[i], "--bind-net"))
+			bind = argv[i + 1];
 		else if (!place_option(&place, argv[i], argv[i + 1]))
 			return fprintf(stderr, "canal-lab sandbox: unknown option %s\n", argv[i]), 2;
 	}
 	place_enter(&place);
-	if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | (place.net ? 0 : CLONE_NEWNET)))
+	if (!place.net && unshare(CLONE_NEWNET))
+		die("unshare net");
+	if (bind)
+		bind_network(bind);
+	if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC))
 		die("unshare");
 	if (sethostname(hostname, strlen(hostname)))
 		die("sethostname");
