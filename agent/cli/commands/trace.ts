@@ -1,0 +1,42 @@
+import { Option, type Command } from 'commander';
+import type { TraceStep, TraceView } from '../../observe/views.js';
+import { inspection, show, type InspectionOptions } from '../inspection.js';
+
+interface TraceOptions extends InspectionOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly protocol: string;
+  readonly port?: string;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('trace')
+    .description('may this packet pass, and by which rule? From the policies, and from the rows in the kernel')
+    .requiredOption('--from <pod|ip>', 'sender: NAMESPACE/POD or an address')
+    .requiredOption('--to <pod|ip>', 'receiver: NAMESPACE/POD or an address')
+    .addOption(new Option('--protocol <name>', 'TCP, UDP, SCTP, ICMP or a number').default('TCP'))
+    .option('--port <n>', 'destination port (ICMP: type)');
+  inspection(command).action(async (options: TraceOptions) => {
+    const { from, to, protocol, port } = options;
+    await show<TraceView>(options, '/v1/trace', traceText, { from, to, protocol, port });
+  });
+}
+
+function traceText(view: TraceView): string {
+  const port = view.port === 0 ? '' : ` port ${view.port}`;
+  const head = `${view.from} -> ${view.to}, ${view.protocol}${port}: ${view.allow ? 'ALLOWED' : 'DENIED'} (${view.reason})\n`;
+  return head + view.steps.map(stepText).join('') + view.notes.map((note) => `note: ${note}\n`).join('');
+}
+
+function stepText(step: TraceStep, i: number): string {
+  const verdict = step.allow ? 'allow' : 'deny';
+  const lines = [
+    `${i + 1}. ${step.hook} on ${step.device}: what ${step.direction === 'egress' ? 'leaves' : 'enters'} ${step.pod}: ${verdict}`,
+    `   by       ${step.rule === '' ? step.policy : step.rule}`,
+    step.table === null ? '   table    none: not isolated in this direction' : `   table    ${step.table}`,
+    ...(step.table === null ? [] : [`   class    ${step.class} of ${step.peer}`, `   rows     ${step.rows ?? 'none'}`, ...step.rowsConsulted.map((row) => `            ${row}`)]),
+  ];
+  if (!step.agrees) lines.push(`   DIFFERS  the policies say ${step.oracle.allow ? 'allow' : 'deny'} by ${step.oracle.rule === '' ? 'no rule' : step.oracle.rule}: the kernel is not up to date yet`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,192 @@
+/**
+ * What the admin socket answers, as JSON: the stable interface between the
+ * agent and `canal status`, `canal endpoints` and the rest. Identifiers of 64
+ * bits are 16 hex digits; addresses, MACs and prefixes are text; times are
+ * ISO 8601.
+ */
+import type { Problem } from '../base/errors.js';
+
+/** One thing that is well or not. */
+export interface ConditionView {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Why not, or what it stands on. */
+  readonly message: string;
+}
+
+export interface StatusView {
+  readonly version: string;
+  readonly node: string;
+  readonly pid: number;
+  readonly state: 'booting' | 'ready' | 'closing';
+  readonly startedAt: string;
+  readonly conditions: readonly ConditionView[];
+  readonly overlay: OverlayView | null;
+  readonly counts: Readonly<Record<'endpoints' | 'isolatedIngress' | 'isolatedEgress' | 'policies' | 'pods' | 'namespaces' | 'nodes' | 'classes' | 'tables', number>>;
+  readonly apply: ApplyView | null;
+  readonly problems: readonly Problem[];
+}
+
+export interface OverlayView {
+  readonly device: string;
+  readonly ifindex: number;
+  readonly vni: number;
+  readonly port: number;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly subnet: string;
+  readonly network: string;
+  readonly uplink: string;
+  readonly publicIp: string;
+}
+
+export interface ApplyView {
+  readonly applies: number;
+  readonly lastAt: string;
+  readonly lastMs: number;
+  /** Of the first apply after start. */
+  readonly firstWrites: number;
+  readonly writes: Readonly<Record<string, number>>;
+  readonly epoch: number;
+  readonly blocked: number;
+  readonly troubles: readonly { readonly table: string; readonly key: string; readonly message: string; readonly full: boolean }[];
+}
+
+export interface EndpointView {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly addresses: readonly string[];
+  readonly device: string;
+  readonly ifindex: number;
+  readonly mac: string;
+  /** Table ids; null: not isolated. */
+  readonly ingressTable: string | null;
+  readonly egressTable: string | null;
+  readonly ingressPolicies: readonly string[];
+  readonly egressPolicies: readonly string[];
+  /** In force in the kernel as compiled; otherwise why not. */
+  readonly state: string;
+}
+
+export interface RuleView {
+  readonly id: string;
+  readonly direction: string;
+  readonly index: number;
+  readonly text: string;
+  /** Of first packets that it decided on this node. */
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface PolicyView {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly tier: string;
+  readonly subject: string;
+  readonly directions: readonly string[];
+  /** Local pods it applies to. */
+  readonly pods: readonly string[];
+  readonly rules: readonly RuleView[];
+}
+
+export interface PeerView {
+  /** Address or prefix. */
+  readonly peer: string;
+  readonly kind: 'pod' | 'host' | 'node' | 'cidr' | 'other';
+  readonly name: string;
+  readonly class: string;
+}
+
+export interface FlowView {
+  readonly protocol: string;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+  readonly state: string;
+  readonly idleSeconds: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly replyPackets: number;
+  readonly replyBytes: number;
+  readonly rule: string;
+  /** Judged under the policy in force. */
+  readonly current: boolean;
+}
+
+export interface DropsView {
+  readonly reasons: readonly { readonly reason: string; readonly packets: number; readonly bytes: number }[];
+  readonly full: readonly { readonly what: string; readonly count: number }[];
+  readonly events: readonly EventView[];
+  /** Events that were made but did not fit into the ring or the agent's memory. */
+  readonly lost: number;
+}
+
+export interface EventView {
+  /** Grows by one with each event; `?after=` resumes there. */
+  readonly sequence: number;
+  readonly time: string;
+  readonly kind: string;
+  readonly reason: string;
+  readonly direction: 'ingress' | 'egress';
+  readonly protocol: string;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly sourcePod: string;
+  readonly destination: string;
+  readonly destinationPort: number;
+  readonly destinationPod: string;
+  readonly device: string;
+  readonly bytes: number;
+  readonly rule: string;
+}
+
+export interface RouteView {
+  readonly subnet: string;
+  readonly node: string;
+  readonly kind: string;
+  readonly gateway: string;
+  readonly device: string;
+  readonly vtep: string;
+  readonly vtepMac: string;
+  /** `ok`, or what is missing in the kernel. */
+  readonly state: string;
+}
+
+export interface MapView {
+  readonly name: string;
+  readonly rows: number;
+  readonly capacity: number;
+  readonly pin: string;
+}
+
+/** One policy decision on the way of a packet. */
+export interface TraceStep {
+  readonly hook: string;
+  readonly direction: 'egress' | 'ingress';
+  readonly pod: string;
+  readonly device: string;
+  readonly table: string | null;
+  readonly peer: string;
+  readonly class: string;
+  readonly rows: string | null;
+  readonly rowsConsulted: readonly string[];
+  readonly allow: boolean;
+  readonly rule: string;
+  readonly policy: string;
+  /** What the policies themselves say (the oracle), to compare. */
+  readonly oracle: { readonly allow: boolean; readonly rule: string };
+  readonly agrees: boolean;
+}
+
+export interface TraceView {
+  readonly from: string;
+  readonly to: string;
+  readonly protocol: string;
+  readonly port: number;
+  readonly allow: boolean;
+  readonly reason: string;
+  readonly steps: readonly TraceStep[];
+  readonly notes: readonly string[];
+}
