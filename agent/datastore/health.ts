@@ -1,0 +1,73 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+
+/** What a reflector does now. `waiting`: between failed attempts. */
+export type ReflectorState = 'listing' | 'watching' | 'waiting' | 'closed';
+
+export interface ReflectorHealth {
+  /** Plural of its resource. */
+  readonly resource: string;
+  readonly state: ReflectorState;
+  /** Whether one full list has been delivered. */
+  readonly synced: boolean;
+  /** Milliseconds since the epoch when the server last sent anything for it; undefined: never. */
+  readonly lastContactMs: number | undefined;
+  /** Failed attempts in a row; 0: all is well. */
+  readonly failures: number;
+  /** The last failure's text; empty once it is over. */
+  readonly lastError: string;
+  readonly resourceVersion: string;
+  /** Objects known. */
+  readonly objects: number;
+  /** Counters since start. */
+  readonly lists: number;
+  readonly watches: number;
+  readonly events: number;
+  /** Events and items that are no objects. */
+  readonly badObjects: number;
+  /** Streams given up because nothing came on them. */
+  readonly silentWatches: number;
+}
+
+export interface DatastoreHealth {
+  /** Every resource has been listed once. */
+  readonly synced: boolean;
+  /** No resource is failing. */
+  readonly connected: boolean;
+  /** The oldest of the resources' contacts; undefined while one never had any. */
+  readonly lastContactMs: number | undefined;
+  readonly resources: readonly ReflectorHealth[];
+}
+
+/** One log line when the API server is lost and one when it is back, however many resources notice. */
+export class Contact {
+  readonly #failing = new Set<string>();
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  #lostAt = 0;
+
+  constructor(log: Logger, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** No resource is failing. */
+  get connected(): boolean {
+    return this.#failing.size === 0;
+  }
+
+  failed(resource: string, error: unknown): void {
+    if (this.#failing.size === 0) {
+      this.#lostAt = this.#clock.monotonic();
+      this.#log.warn({ resource, err: error }, 'API server lost, will retry');
+    } else {
+      this.#log.debug({ resource, err: error }, 'API request failed');
+    }
+    this.#failing.add(resource);
+  }
+
+  good(resource: string): void {
+    if (!this.#failing.delete(resource) || this.#failing.size > 0) return;
+    this.#log.info({ lostForMs: Math.round(this.#clock.monotonic() - this.#lostAt) }, 'API server regained');
+  }
+}

@@ -1,0 +1,72 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Problem } from '../base/errors.js';
+import type { Sink } from '../datastore/sink.js';
+
+/**
+ * The objects of one kind. Writes go to one map; a reader takes an immutable
+ * copy that is made anew only when something has changed since the last, so
+ * the cost of a burst is one copy, not one per event.
+ */
+export class Table<T> implements Sink<T> {
+  /** Calls when a value has really changed, and at the first `synced`. */
+  readonly #changed: () => void;
+  readonly #values = new Map<string, T>();
+  /** Only of objects that have some. */
+  readonly #problems = new Map<string, readonly Problem[]>();
+  #copy: ReadonlyMap<string, T> | undefined;
+  #complete = false;
+
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /** Whether the first full list is in. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  put(key: string, value: T | undefined, problems: readonly Problem[]): void {
+    const noted = this.#note(key, problems);
+    const old = this.#values.get(key);
+    // Heartbeats and status churn end here: what canal reads of the object is as it was.
+    if (isDeepStrictEqual(old, value)) {
+      if (noted) this.#changed();
+      return;
+    }
+    if (value === undefined) this.#values.delete(key);
+    else this.#values.set(key, value);
+    this.#copy = undefined;
+    this.#changed();
+  }
+
+  gone(key: string): void {
+    this.#problems.delete(key);
+    if (!this.#values.delete(key)) return;
+    this.#copy = undefined;
+    this.#changed();
+  }
+
+  synced(): void {
+    if (this.#complete) return;
+    this.#complete = true;
+    this.#changed();
+  }
+
+  /** The current values; the same map while nothing changes. */
+  values(): ReadonlyMap<string, T> {
+    return (this.#copy ??= new Map(this.#values));
+  }
+
+  problems(): Problem[] {
+    return [...this.#problems.values()].flat();
+  }
+
+  /** Whether the object's problems are other than before. */
+  #note(key: string, problems: readonly Problem[]): boolean {
+    const old = this.#problems.get(key) ?? [];
+    if (isDeepStrictEqual(old, problems)) return false;
+    if (problems.length === 0) this.#problems.delete(key);
+    else this.#problems.set(key, problems);
+    return true;
+  }
+}
