@@ -7,25 +7,12 @@
 // Identifiers that are content hashes (class, table, rows, rule) are 64 bits
 // wide, so that equal content has one id on every run and collisions do not
 // matter in practice (20,000 ids: 1 in 10^11). Zero is never a hash: see each.
-#pragma once
-
-#ifndef CANAL_FAMILY
-#define CANAL_FAMILY 4
-#endif
-
-// An address as long as the family needs, no longer (design 3.3). The names in
-// BTF differ per family so that one generated file can hold both.
-#if CANAL_FAMILY == 4
-#define FAMILY_STRUCT(name) name##4
-#define ADDR_WORDS 1
-#else
-#define FAMILY_STRUCT(name) name##6
-#define ADDR_WORDS 4
-#endif
-
-struct FAMILY_STRUCT(addr) {
-	__u32 word_be[ADDR_WORDS]; // network order
-};
+//
+// The first part knows no family. The second holds addresses as long as
+// CANAL_FAMILY (4 or 6) needs; names in BTF end in the family. Including this
+// file once with each family gives both (abi.c).
+#ifndef CANAL_ABI_H
+#define CANAL_ABI_H
 
 // ---- configuration: one row, written by the agent, read by every program
 
@@ -48,7 +35,7 @@ struct canal_config {
 	__u32 uplink_ifindex; // device that carries VXLAN; 0: none
 	__u32 vni;            // of the overlay
 	__u16 vxlan_port_be;  // UDP destination port of the overlay, network order
-	__u16 pod_mtu;        // largest IP packet that pods send without fragmentation or ICMP
+	__u16 pod_mtu;        // largest IP packet that the fast path carries; larger ones go to the host stack. 0: all
 	__u32 vtep_addr_be;   // this node's outer IPv4 source
 	__u8 vtep_mac[6];     // of flannel.<VNI>
 	__u8 uplink_mac[6];
@@ -64,7 +51,9 @@ enum canal_endpoint_flags {
 
 // canal_endpoint: ifindex of the host side of a pod's veth -> endpoint.
 // The only place that says which policy is in force on a pod: one write
-// changes it as a whole. A cali* device without a row drops everything.
+// changes it as a whole. A cali* device without a row drops everything; who
+// removes or disables a row also raises config.epoch, which ends the pod's
+// flows (the programs do not read the row for each packet of a known flow).
 struct canal_endpoint {
 	__u64 ingress_table; // what enters the pod; 0: not isolated, all allowed
 	__u64 egress_table;  // what leaves it; 0: not isolated
@@ -73,21 +62,16 @@ struct canal_endpoint {
 	__u32 addr6_be[4];   // the pod's IPv6 address; ::: none
 	__u8 pod_mac[6];     // of eth0 in the pod
 	__u8 host_mac[6];    // of the cali* device
+	__u32 zero;
 };
 
-// canal_local4/6: pod address on this node -> where it is.
+// canal_local4/6 (hash): every address on this node -> where it is. Pods'
+// addresses and the node's own: one lookup tells pod, node and elsewhere apart.
 struct canal_local {
-	__u32 ifindex; // host side of its veth
+	__u32 ifindex; // host side of the pod's veth; 0: an address of the node itself
 };
 
 // ---- policy: address -> class; (table, class) -> rows; (rows, protocol, port) -> verdict
-
-// canal_peer4/6 (hash): address -> __u64 class. Class 0: every table's default row.
-// canal_cidr4/6 (LPM): prefix -> __u64 class; a row carries the atoms of every CIDR that covers it.
-struct FAMILY_STRUCT(canal_cidr_key) {
-	__u32 prefixlen;
-	struct FAMILY_STRUCT(addr) addr;
-};
 
 // canal_table (hash): (table, class) -> __u64 rows. Class 0 is the table's default
 // and always present; a class that the table does not single out has no row.
@@ -118,13 +102,15 @@ struct canal_verdict {
 	__u32 flags;  // bit 0: log (a Calico Log rule matched on the way)
 };
 
-// canal_rulestat (per-CPU hash): rule -> flows and packets it decided.
+// canal_rulestat (per-CPU hash): rule -> packets it judged (a flow's first
+// packet, every denied packet). Rule 0 has no row: canal_drop counts it.
+// canal_drop (per-CPU array): packets dropped for a reason.
 struct canal_counter {
 	__u64 packets;
 	__u64 bytes;
 };
 
-// ---- next hops: what from_pod and from_overlay do with an allowed packet
+// ---- next hops
 
 enum canal_nexthop_kind {
 	NEXTHOP_STACK = 0,   // leave it to the host stack
@@ -133,75 +119,50 @@ enum canal_nexthop_kind {
 	NEXTHOP_DIRECT = 3,  // routed without overlay (DirectRouting, host-gw): host stack
 };
 
-// canal_route4 (LPM over canal_cidr_key4): pod CIDR of another node -> next hop.
-struct FAMILY_STRUCT(canal_nexthop) {
-	__u32 kind;            // enum canal_nexthop_kind
-	__u32 ifindex;         // device to send through
-	struct FAMILY_STRUCT(addr) gateway; // neighbour on that device (the peer's subnet base for VXLAN)
-	__u32 vtep_addr_be;    // outer IPv4 destination
-	__u8 vtep_mac[6];      // inner destination MAC
-	__u8 outer_mac[6];     // uplink neighbour; zero: ask the kernel
-};
-
 // ---- conntrack
 
 enum canal_flow_flags {
-	FLOW_ORIGIN_B = 1,   // side b sent the first packet (else side a)
-	FLOW_REPLIED = 2,    // the other side has answered
-	FLOW_DEAD = 4,       // policy was revoked: nothing passes until a new connection request is allowed
-	FLOW_HOST = 8,       // opened by this node's own processes: not policed at the pod
-	FLOW_FIN_A = 16,
-	FLOW_FIN_B = 32,
-	FLOW_RST = 64,
-	FLOW_DNAT = 128,     // nat_addr/nat_port hold what the destination was translated to
-	FLOW_SNAT = 256,
-	FLOW_ESTABLISHED = 512, // TCP: handshake done
+	FLOW_ORIGIN_B = 1, // side b sent the first packet (else side a)
+	FLOW_REPLIED = 2,  // the other side has answered
+	FLOW_DEAD = 4,     // policy was revoked: nothing passes until a new connection request is allowed
+	FLOW_HOST = 8,     // opened by this node's own processes: not policed at the pod
+	FLOW_STACK = 16,   // first met on its way out of the host stack, which may have translated it: stays there
 };
 
-// canal_ct4/6 (LRU hash). Key: both ends, ordered so that both directions find
-// one entry: (addr_a, port_a) <= (addr_b, port_b) compared as network-order bytes.
-struct FAMILY_STRUCT(canal_flow_key) {
-	struct FAMILY_STRUCT(addr) addr_a;
-	struct FAMILY_STRUCT(addr) addr_b;
-	__u16 port_a_be; // ICMP echo: the identifier on both sides
-	__u16 port_b_be;
-	__u8 protocol;
-	__u8 zero[3];
-};
-
-// One cache line for IPv4.
-struct FAMILY_STRUCT(canal_flow) {
+// canal_ct4/6, canal_ctnew4/6 (LRU hashes): canal_flow_key4/6 -> flow. One
+// cache line. Words that two CPUs may write at once (one a direction) are
+// apart; flags, epoch and ifindexes change only by replacing the whole row.
+struct canal_flow {
 	__u32 epoch;        // policy epoch it was judged in
-	__u32 flags;        // enum canal_flow_flags
+	__u16 flags;        // enum canal_flow_flags
+	__u8 tcp_a;         // TCP flags that side a has sent since its SYN: FIN 1, SYN 2, RST 4, ACK 16
+	__u8 tcp_b;
 	__u32 ifindex_a;    // cali* device of side a; 0: side a is not a pod of this node
 	__u32 ifindex_b;
-	__u32 seen_s;       // CLOCK_MONOTONIC seconds of the last packet
-	__u16 nat_port_be;
-	__u16 zero;
-	struct FAMILY_STRUCT(addr) nat_addr;
+	__u32 seen_s;       // CLOCK_MONOTONIC seconds of the last packet that passed
+	__u32 opened_s;     // of the first
 	__u32 packets_a;    // sent by side a, wrapping
 	__u32 packets_b;
-	__u64 bytes_a;
+	__u64 bytes_a;      // IP bytes
 	__u64 bytes_b;
-	__u64 rule;         // that allowed it; 0: not isolated
+	__u64 rule_egress;  // that let it leave the origin's pod; 0: not isolated, or not a pod of this node
+	__u64 rule_ingress; // that let it enter the other pod
 };
 
-// canal_frag4/6 (LRU hash): ports of a datagram's first fragment, for the rest of it.
-struct FAMILY_STRUCT(canal_frag_key) {
-	struct FAMILY_STRUCT(addr) source;
-	struct FAMILY_STRUCT(addr) destination;
-	__u32 id;
-	__u32 protocol;
-};
+// canal_frag4/6 (LRU hash): what a datagram's first fragment says of all.
 struct canal_frag {
-	__u16 source_port_be;
+	__u16 source_port_be;      // as in the flow key
 	__u16 destination_port_be;
+	__u16 policy_port_be;      // as in canal_rule_key
+	__u8 protocol;
+	__u8 zero;
 	__u32 seen_s;
 };
 
 // ---- drops: exactly one reason, counted once, in canal_drop (per-CPU array of
 // canal_counter, index = reason). The names are the metric's label, lower-cased
-// without DROP_.
+// without DROP_. TTL exceeded and packets too big are no drops: the host stack
+// answers them.
 
 enum canal_drop_reason {
 	DROP_NONE = 0,
@@ -210,18 +171,15 @@ enum canal_drop_reason {
 	DROP_REVOKED,            // its flow was allowed once and is not any more
 	DROP_SPOOFED,            // source address is not the pod's
 	DROP_NO_ENDPOINT,        // device without an endpoint row, or disabled
-	DROP_UNPARSED,           // truncated or malformed
-	DROP_UNKNOWN_ETHERTYPE,  // neither IP nor ARP
-	DROP_UNKNOWN_PROTOCOL,   // IP protocol that policy cannot judge (with tables in force)
+	DROP_UNPARSED,           // truncated, malformed or VLAN-tagged
+	DROP_UNKNOWN_ETHERTYPE,  // neither IP of this family nor ARP nor neighbour discovery
 	DROP_FRAGMENT,           // fragment without its first
-	DROP_ICMP_UNRELATED,     // ICMP error about no flow we know
-	DROP_IP_OPTIONS,         // IPv4 source routing options
+	DROP_ICMP_UNRELATED,     // ICMP error about no flow we know; redirects and router advertisements of pods
+	DROP_IP_OPTIONS,         // source routing
 	DROP_TUNNEL,             // VXLAN or IPIP from a pod
-	DROP_TTL,                // TTL or hop limit exceeded on the fast path
-	DROP_MTU,                // too big for the path and must not be fragmented
 	DROP_CONFIG,             // no configuration row: the agent has never run
 	DROP_TABLE_MISSING,      // endpoint points at a table without default row: fail closed
-	DROP_OVERLAY_SOURCE,     // overlay packet that claims one of our own pods' addresses
+	DROP_OVERLAY_SOURCE,     // overlay packet that claims one of our own addresses
 	DROP_HOST_DENIED,        // pod to own node with DefaultEndpointToHostAction=Drop
 	DROP_REDIRECT_FAILED,    // a helper refused
 	DROP_REASONS             // number of reasons
@@ -239,24 +197,88 @@ enum canal_full {
 // ---- events (canal_events, ring buffer)
 
 enum canal_event_kind {
-	EVENT_FLOW_ALLOWED = 1, // first packet of a flow
+	EVENT_FLOW_ALLOWED = 1, // first packet of a flow, one event for each pod of this node that judged it
 	EVENT_FLOW_DENIED = 2,  // packet dropped by policy
 	EVENT_DROP = 3,         // packet dropped for any other reason
 	EVENT_REVOKED = 4,      // flow re-judged and denied
 };
 
+// canal_rate (per-CPU array, one row): events of the running second.
+struct canal_rate {
+	__u32 second;
+	__u32 events;
+};
+
+#endif // CANAL_ABI_H
+
+// ---- what holds an address, once for each family ----------------------------
+
+#ifndef CANAL_FAMILY
+#define CANAL_FAMILY 4
+#endif
+#undef FAMILY_STRUCT
+#undef ADDR_WORDS
+#if CANAL_FAMILY == 4
+#define FAMILY_STRUCT(name) name##4
+#define ADDR_WORDS 1
+#else
+#define FAMILY_STRUCT(name) name##6
+#define ADDR_WORDS 4
+#endif
+
+struct FAMILY_STRUCT(addr) {
+	__u32 word_be[ADDR_WORDS]; // network order
+};
+
+// canal_peer4/6 (hash): address -> __u64 class. Class 0: every table's default row.
+// canal_cidr4/6 (LPM): prefix -> __u64 class; a row carries the atoms of every CIDR that covers it.
+struct FAMILY_STRUCT(canal_cidr_key) {
+	__u32 prefixlen;
+	struct FAMILY_STRUCT(addr) addr;
+};
+
+// canal_route4/6 (LPM over canal_cidr_key): pod CIDR of another node -> next hop.
+struct FAMILY_STRUCT(canal_nexthop) {
+	__u32 kind;            // enum canal_nexthop_kind
+	__u32 ifindex;         // device to send through
+	struct FAMILY_STRUCT(addr) gateway; // neighbour on that device (the peer's subnet base for VXLAN)
+	__u32 vtep_addr_be;    // outer IPv4 destination
+	__u8 vtep_mac[6];      // inner destination MAC
+	__u8 outer_mac[6];     // uplink neighbour; zero: ask the kernel
+};
+
+// Both ends, ordered so that both directions find one entry:
+// (addr_a, port_a) < (addr_b, port_b) compared as network-order bytes.
+// ICMP queries: the asking side's port is the identifier, the answering side's
+// is the query's type << 8 | code, so that an answer is never taken for a query.
+struct FAMILY_STRUCT(canal_flow_key) {
+	struct FAMILY_STRUCT(addr) addr_a;
+	struct FAMILY_STRUCT(addr) addr_b;
+	__u16 port_a_be;
+	__u16 port_b_be;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+struct FAMILY_STRUCT(canal_frag_key) {
+	struct FAMILY_STRUCT(addr) source;
+	struct FAMILY_STRUCT(addr) destination;
+	__u32 id;       // network order
+	__u32 protocol; // IPv6: 0
+};
+
 struct FAMILY_STRUCT(canal_event) {
 	__u64 time_ns;     // CLOCK_MONOTONIC
 	__u64 rule;        // deciding rule; 0: none
-	__u32 family;      // 4 or 6: first word after the common part tells nothing else
+	__u32 family;      // 4 or 6: which struct this is
 	__u16 kind;        // enum canal_event_kind
 	__u16 reason;      // enum canal_drop_reason
 	__u32 ifindex;     // device whose program decided
-	__u32 length;      // bytes of the packet
+	__u32 length;      // bytes of the IP packet
 	struct FAMILY_STRUCT(addr) source;
 	struct FAMILY_STRUCT(addr) destination;
 	__u16 source_port_be;
-	__u16 destination_port_be;
+	__u16 destination_port_be; // ICMP: type << 8 | code
 	__u8 protocol;
 	__u8 direction;    // 0: egress of source pod, 1: ingress of destination pod
 	__u16 zero;
