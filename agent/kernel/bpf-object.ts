@@ -1,0 +1,152 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CanalError } from '../base/errors.js';
+import { canalMapInfoCodec, canalProgInfoCodec, type CanalMapInfo, type CanalProgInfo } from './abi.generated.js';
+import { decode, decodeAll } from './codec.js';
+import { grow, kernelError, native, nativeResult } from './library.js';
+
+export interface BpfObjectOptions {
+  /** Object file. */
+  readonly path: string;
+  /** Directory in a bpffs: maps are pinned there by name, programs below `programs/`. Undefined: nothing is pinned. */
+  readonly pinDir?: string;
+  /** max_entries of maps, by name; those not named keep what maps.h says. */
+  readonly mapSizes?: Readonly<Record<string, number>>;
+}
+
+/**
+ * A loaded object: its maps and programs. File descriptors belong to it and go
+ * with `close`, which leaves pins and attachments alone.
+ */
+export class BpfObject {
+  private readonly programs = new Map<string, { readonly fd: number; readonly id: number }>();
+  private closed = false;
+
+  private constructor(
+    private readonly handle: number,
+    readonly path: string,
+    /** Pinned maps of another shape that were removed to load this: their rows are lost and must be written again. */
+    readonly replacedMaps: readonly string[],
+    /** How many program pins changed: 0 on a restart with the same object. */
+    readonly replacedPrograms: number,
+  ) {}
+
+  /**
+   * Loads and pins. Maps pinned before are taken over with their rows; one of
+   * another shape is replaced by an empty one.
+   * @throws CanalError('KERNEL') with the verifier's last lines in the message
+   */
+  static load(options: BpfObjectOptions): BpfObject {
+    const { path, pinDir = '' } = options;
+    const log = Buffer.alloc(1 << 18);
+    if (pinDir !== '') mkdirSync(join(pinDir, 'programs'), { recursive: true, mode: 0o700 });
+    const handle = check(nativeResult('canal_object_open', path, pinDir, log, log.length), 'open', path, log);
+    try {
+      for (const [map, size] of Object.entries(options.mapSizes ?? {})) native('canal_object_map_size', map, handle, map, size);
+      const replaced = pinDir === '' ? [] : removeMisfits(handle, pinDir);
+      check(nativeResult('canal_object_load', handle, log, log.length), 'load', path, log);
+      const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, join(pinDir, 'programs'));
+      return new BpfObject(handle, path, replaced, programs);
+    } catch (error) {
+      nativeResult('canal_object_close', handle);
+      throw error;
+    }
+  }
+
+  /** Descriptor of a map. */
+  map(name: string): number {
+    return native('canal_object_map', name, this.open(), name);
+  }
+
+  /** Descriptor and id of a program; the pinned one where that has the same instructions. */
+  program(name: string): { readonly fd: number; readonly id: number } {
+    const known = this.programs.get(name);
+    if (known !== undefined) return known;
+    const fd = native('canal_object_program', name, this.open(), name);
+    const program = { fd, id: programInfo(fd).id };
+    this.programs.set(name, program);
+    return program;
+  }
+
+  /** Maps as declared by the object. */
+  maps(): CanalMapInfo[] {
+    return declaredMaps(this.open());
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    nativeResult('canal_object_close', this.handle);
+  }
+
+  private open(): number {
+    if (this.closed) throw new CanalError('INTERNAL', 'BPF object is closed', { subject: this.path });
+    return this.handle;
+  }
+}
+
+/** Mounts a bpffs at `path` unless one is there. */
+export function mountBpffs(path: string): void {
+  native('canal_mount_bpffs', path, path);
+}
+
+export function mapInfo(fd: number): CanalMapInfo {
+  const buffer = Buffer.alloc(canalMapInfoCodec.size);
+  native('canal_map_info', `fd ${fd}`, fd, buffer);
+  return decode(canalMapInfoCodec, buffer);
+}
+
+export function programInfo(fd: number): CanalProgInfo {
+  const buffer = Buffer.alloc(canalProgInfoCodec.size);
+  native('canal_prog_info', `fd ${fd}`, fd, buffer);
+  return decode(canalProgInfoCodec, buffer);
+}
+
+/** Descriptor of something pinned, for {@link closeFd}; undefined where nothing is. */
+export function openPinned(path: string): number | undefined {
+  const fd = nativeResult('canal_pinned', path);
+  if (fd === -2) return undefined;
+  if (fd < 0) throw kernelError('open pin', path, -fd);
+  return fd;
+}
+
+export function closeFd(fd: number): void {
+  nativeResult('canal_close', fd);
+}
+
+function declaredMaps(handle: number): CanalMapInfo[] {
+  const { size } = canalMapInfoCodec;
+  const list = grow('canal_object_maps', size, 32, (buffer, capacity, needed) =>
+    nativeResult('canal_object_maps', handle, buffer, capacity, needed),
+  );
+  return decodeAll(canalMapInfoCodec, list.buffer, list.count);
+}
+
+function removeMisfits(handle: number, pinDir: string): string[] {
+  const removed: string[] = [];
+  for (const map of declaredMaps(handle)) {
+    const pin = join(pinDir, map.name);
+    const fd = openPinned(pin);
+    if (fd === undefined) continue;
+    const found = mapInfo(fd);
+    closeFd(fd);
+    if (sameShape(found, map)) continue;
+    rmSync(pin);
+    removed.push(map.name);
+  }
+  return removed;
+}
+
+// A ring buffer's key and value are zero; libbpf rounds its size to pages.
+function sameShape(a: CanalMapInfo, b: CanalMapInfo): boolean {
+  const sizes = a.maxEntries === b.maxEntries || (a.type === RINGBUF && a.maxEntries >= b.maxEntries && a.maxEntries < b.maxEntries * 2);
+  return a.type === b.type && a.keySize === b.keySize && a.valueSize === b.valueSize && a.flags === b.flags && sizes;
+}
+
+const RINGBUF = 27;
+
+function check(result: number, verb: string, path: string, log: Buffer): number {
+  if (result >= 0) return result;
+  const text = log.toString('utf8', 0, Math.max(0, log.indexOf(0))).trim().split('\n').slice(-30).join('\n');
+  throw kernelError(`${verb} BPF object`, path, -result, text);
+}
