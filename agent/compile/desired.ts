@@ -58,14 +58,16 @@ export interface PolicyState {
   readonly rows: ReadonlyMap<bigint, readonly RuleRow[]>;
   /** table id -> class id (0n: default, always present) -> rows id. */
   readonly tables: ReadonlyMap<bigint, ReadonlyMap<bigint, bigint>>;
-  /** Pod and other single addresses -> class id; key is IpAddress.text. */
+  /** Pod and other single addresses -> class id; key is IpAddress.text. 0n: found, in no class (hides the CIDRs that cover it). */
   readonly peers: ReadonlyMap<string, { readonly address: IpAddress; readonly classId: bigint }>;
-  /** Cidr.text -> class id. */
+  /** Cidr.text -> class id; 0n where an exception cuts a hole. Longest prefix first: upserts in this order never show an address a class it does not end with. */
   readonly cidrs: ReadonlyMap<string, { readonly cidr: Cidr; readonly classId: bigint }>;
   /** `namespace/name` of a local pod -> its tables; 0n: not isolated. */
   readonly endpoints: ReadonlyMap<string, { readonly ingressTable: bigint; readonly egressTable: bigint }>;
   /** rule id -> ruleName, for counters, flow logs and trace. */
   readonly rules: ReadonlyMap<bigint, string>;
+  /** class id -> the atoms its addresses satisfy, as text; only to be read by people. */
+  readonly classes: ReadonlyMap<bigint, string>;
 }
 
 // ---- netlink rows (compat.md 3.1, 5.3)
