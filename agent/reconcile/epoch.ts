@@ -3,7 +3,7 @@
  * another epoch are judged again. It is odd while policy is being changed and
  * even when it stands: an agent killed half way leaves an odd one, and its
  * successor settles it, so that no flow keeps a verdict from before the change
- * because nobody lived to say that there was one.
+ * because nobody lived to say that there was one. 32 bits, wraps.
  */
 export interface EpochGate {
   read(): number;
@@ -11,7 +11,8 @@ export interface EpochGate {
   write(epoch: number): void;
 }
 
-const wrap = (n: number): number => n >>> 0;
+/** 0 is no epoch: it says that nobody has configured the programs yet. */
+const wrap = (n: number): number => (n >>> 0 === 0 ? 2 : n >>> 0);
 
 export const isOpen = (epoch: number): boolean => (epoch & 1) === 1;
 

@@ -90,7 +90,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   changes(): Changes {
-    const changes = diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d), this.#extra);
+    const changes = this.#ranked(diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d), this.#extra));
     this.#open = new Set([...changes.put, ...changes.gone]);
     return changes;
   }
@@ -155,6 +155,13 @@ export class Ledger<Key, Row> implements AnyLedger {
       const unwanted = failure.wish !== undefined ? !this.#desired.has(key) : this.#actual?.has(key) === false;
       if (unwanted) this.#failures.delete(key);
     }
+  }
+
+  #ranked(changes: Changes): Changes {
+    const { rank } = this.relations;
+    if (rank === undefined) return changes;
+    const of = (key: string): number => rank((this.#wish(key) ?? this.#actual!.get(key))!.key);
+    return { put: changes.put.toSorted((a, b) => of(b) - of(a)), gone: changes.gone.toSorted((a, b) => of(a) - of(b)) };
   }
 
   #wish(key: string): Keyed<Key, Row> | undefined {

@@ -10,7 +10,7 @@ export interface Phase {
 /** The tables that the reconciler keeps, by the names that metrics and logs use. Maps of both families are one table. */
 export type TableName =
   | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
-  | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
+  | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
 const gone = (table: TableName, why: string): Phase => ({ table, verb: 'remove', judged: false, why });
@@ -22,6 +22,8 @@ const judged = (phase: Phase): Phase => ({ ...phase, judged: true });
  */
 export const ORDER: readonly Phase[] = [
   put('attachment', 'a device without an endpoint row drops, so a program that comes first opens nothing; one that comes late lets packets by unjudged'),
+
+  put('canal_config', 'programs without it drop everything; its flags name no row that is not there yet'),
 
   put('link', 'everything of the overlay names the device by its ifindex'),
   put('address', 'the kernel picks the source of what the node itself sends to pods from it, so it is there before the first route'),

@@ -13,7 +13,7 @@ export interface RowTrouble {
 /** What one apply did. */
 export interface Outcome {
   /** Rows written or removed, by table; tables without any are left out. */
-  readonly writes: ReadonlyMap<TableName | 'canal_config', number>;
+  readonly writes: ReadonlyMap<TableName, number>;
   /** Of these, rows that somebody else had changed: `route 10.244.1.0/24`. */
   readonly mended: readonly string[];
   readonly troubles: readonly RowTrouble[];

@@ -54,7 +54,7 @@ export class Reconciler {
 class Run {
   readonly #missing = new Set<string>();
   readonly #troubles: RowTrouble[] = [];
-  readonly #writes = new Map<TableName | 'canal_config', number>();
+  readonly #writes = new Map<TableName, number>();
   readonly #mended: string[] = [];
   #blocked = 0;
   #judged = false;
@@ -152,7 +152,7 @@ class Run {
     for (const key of keys) for (const token of ledger.provides(key, 'desired')) this.#missing.add(token);
   }
 
-  #count(table: TableName | 'canal_config', rows: number): void {
+  #count(table: TableName, rows: number): void {
     this.#writes.set(table, (this.#writes.get(table) ?? 0) + rows);
   }
 

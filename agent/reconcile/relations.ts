@@ -14,6 +14,8 @@
 export interface Relations<Key, Row> {
   provides?(key: Key, row: Row): readonly string[];
   refers?(key: Key, row: Row): readonly string[];
+  /** Within the table: rows of higher rank are written first and removed last (long prefixes, so that no address ever shows a class it neither had nor gets). */
+  rank?(key: Key): number;
 }
 
 /** Rule 1. */

@@ -1,0 +1,35 @@
+import { text, type Handler } from './http-server.js';
+import type { ConditionView } from './views.js';
+
+/** What health is judged by. */
+export interface HealthSource {
+  conditions(): readonly ConditionView[];
+  /** Conditions without which the agent must be restarted. */
+  readonly vital: ReadonlySet<string>;
+  /** Conditions without which pods must not be sent here. */
+  readonly serving: ReadonlySet<string>;
+}
+
+/** Felix's pages (libcalico-go lib/health): 200 with a report, or 503. */
+export function felixHealth(source: HealthSource): Handler {
+  return (path) => {
+    if (path === '/liveness') return report(source, source.vital);
+    if (path === '/readiness') return report(source, source.serving);
+    return undefined;
+  };
+}
+
+/** flanneld's pages (main.go, mustRunHealthz). */
+export function flannelHealth(source: HealthSource): Handler {
+  return (path) => {
+    if (path === '/healthz') return report(source, source.vital);
+    if (path === '/readyz') return report(source, source.serving);
+    return undefined;
+  };
+}
+
+function report(source: HealthSource, asked: ReadonlySet<string>): ReturnType<typeof text> {
+  const conditions = source.conditions().filter((c) => asked.has(c.name));
+  const lines = conditions.map((c) => `${c.ok ? 'ok    ' : 'NOT OK'} ${c.name}${c.message === '' ? '' : `: ${c.message}`}`);
+  return text(lines.join('\n'), conditions.every((c) => c.ok) ? 200 : 503);
+}
