@@ -1,0 +1,23 @@
+/** In which form the client wants objects (`Accept`, in its order of preference). */
+export type Form = 'Object' | 'Table' | 'PartialObjectMetadata';
+
+export interface Wanted {
+  readonly form: Form;
+  /** For an answer: application/yaml only where the client asks for nothing else. */
+  readonly yaml: boolean;
+}
+
+export function wantedForm(accept: string): Wanted {
+  for (const clause of accept.split(',')) {
+    const [type = '', ...parameters] = clause.split(';').map((part) => part.trim());
+    const as = parameters.find((part) => part.startsWith('as='))?.slice(3);
+    if (type === 'application/json' || type === '*/*' || type === 'application/*' || type === '') {
+      if (as === undefined) return { form: 'Object', yaml: false };
+      if (as === 'Table' && parameters.includes('v=v1')) return { form: 'Table', yaml: false };
+      if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { form: 'PartialObjectMetadata', yaml: false };
+    } else if (type === 'application/yaml') {
+      return { form: 'Object', yaml: true };
+    }
+  }
+  return { form: 'Object', yaml: false };
+}

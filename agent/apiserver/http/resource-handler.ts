@@ -1,0 +1,195 @@
+import type { Fields, KubeObject } from '../kube-object.js';
+import { isFields } from '../kube-object.js';
+import { APPLY_PATCH, applyPatch } from '../patch/patch.js';
+import { applyObject } from '../patch/server-side-apply.js';
+import { ApiError, badRequest, invalid, methodNotAllowed, noSuchPath, success } from '../status.js';
+import { partialMetadata, tableOf, type IncludeObject } from '../table/render.js';
+import type { ApiContext, WriteOptions } from '../verbs/context.js';
+import { createObject, existing } from '../verbs/create.js';
+import { deleteObject, type DeleteOptions } from '../verbs/delete.js';
+import { listEnvelope, listObjects, type ListOptions } from '../verbs/list.js';
+import { selectorOf } from '../verbs/selectors.js';
+import { updateObject } from '../verbs/update.js';
+import { readBody, type Body } from './body.js';
+import { flagParameter, sendJson, type Exchange } from './exchange.js';
+import { decodeAs, decodeObject } from './input.js';
+import { wantedForm } from './media-type.js';
+import type { ResourcePath } from './resource-path.js';
+import { streamWatch } from './watch-stream.js';
+
+/** A watch without `timeoutSeconds` ends after half an hour to an hour, as a real server's does. */
+const DEFAULT_WATCH_MS = 1_800_000;
+
+/** The verbs on objects and collections, and the `status` subresource. */
+export async function handleResource(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  if (path.subresource !== '' && !(path.subresource === 'status' && path.kind.hasStatus)) throw noSuchPath();
+  if (path.name === '') return handleCollection(exchange, context, path);
+  switch (exchange.method) {
+    case 'GET':
+    case 'HEAD':
+      return getOrWatchOne(exchange, context, path);
+    case 'PUT':
+      return put(exchange, context, path);
+    case 'PATCH':
+      return patch(exchange, context, path);
+    case 'DELETE':
+      return remove(exchange, context, path);
+    default:
+      throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+  }
+}
+
+async function handleCollection(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  switch (exchange.method) {
+    case 'GET':
+    case 'HEAD':
+      return flagParameter(exchange.query, 'watch') ? watch(exchange, context, path) : list(exchange, context, path);
+    case 'POST':
+      return post(exchange, context, path);
+    case 'DELETE':
+      return removeCollection(exchange, context, path);
+    default:
+      throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+  }
+}
+
+function getOrWatchOne(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> | void {
+  if (flagParameter(exchange.query, 'watch')) {
+    exchange.query.set('fieldSelector', `metadata.name=${path.name}`);
+    return watch(exchange, context, path);
+  }
+  return sendObject(exchange, context, path, existing(context, path.kind, path.namespace, path.name));
+}
+
+function list(exchange: Exchange, context: ApiContext, path: ResourcePath): void {
+  const { form } = wantedForm(exchange.accept);
+  const result = listObjects(context, path.kind, path.namespace, listOptions(exchange, path));
+  if (form === 'Table') sendJson(exchange, 200, tableOf(path.kind, result.items, context.now(), includeOf(exchange), result.metadata));
+  else if (form === 'PartialObjectMetadata') sendJson(exchange, 200, { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata: result.metadata, items: result.items.map(partialMetadata) });
+  else sendJson(exchange, 200, listEnvelope(path.kind, result));
+}
+
+function listOptions({ query }: Exchange, path: ResourcePath): ListOptions {
+  return {
+    selects: selectorOf(path.kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''),
+    limit: Number(query.get('limit') ?? 0),
+    continueToken: query.get('continue') ?? '',
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+  };
+}
+
+async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  const { query } = exchange;
+  const { form } = wantedForm(exchange.accept);
+  const bookmarks = flagParameter(query, 'allowWatchBookmarks');
+  const sendInitialEvents = flagParameter(query, 'sendInitialEvents');
+  if (sendInitialEvents && query.get('resourceVersionMatch') !== 'NotOlderThan') {
+    throw invalid('meta.k8s.io', 'ListOptions', '', [{ type: 'Forbidden', field: 'resourceVersionMatch', message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan' }]);
+  }
+  const selects = selectorOf(path.kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? '');
+  const options = { selects, resourceVersion: query.get('resourceVersion') ?? '', bookmarks, sendInitialEvents };
+  const seconds = Number(query.get('timeoutSeconds') ?? 0);
+  const timeoutMs = seconds > 0 ? seconds * 1000 : DEFAULT_WATCH_MS * (1 + Math.random());
+  let first = true;
+  const asTable = (object: KubeObject): Fields => {
+    const table = tableOf(path.kind, [object], context.now(), includeOf(exchange), { resourceVersion: object.metadata.resourceVersion }, first);
+    first = false;
+    return table;
+  };
+  const render = form === 'Table' ? asTable : form === 'PartialObjectMetadata' ? partialMetadata : undefined;
+  await streamWatch(exchange, context, path.kind, path.namespace, options, timeoutMs, render, 'application/json');
+}
+
+async function post(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
+  if (path.kind.namespaced && path.namespace === '') throw methodNotAllowed('create', path.kind);
+  sendObject(exchange, context, path, createObject(context, path.kind, path.namespace, object, writeOptions(exchange, path)), 201);
+}
+
+async function put(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
+  if ((object.metadata.name ?? '') === '') throw badRequest('the name of the object must be given');
+  sendObject(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, () => ({ object }), writeOptions(exchange, path)));
+}
+
+async function patch(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  const body = await readBody(exchange.request);
+  if (body.contentType === APPLY_PATCH) return apply(exchange, context, path, body);
+  const options = writeOptions(exchange, path);
+  const propose = (current: KubeObject): { object: KubeObject } => ({ object: decodeAs(exchange, path.kind, applyPatch(path.kind, current, body.contentType, body.value)) });
+  sendObject(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, propose, options));
+}
+
+function apply(exchange: Exchange, context: ApiContext, path: ResourcePath, body: Body): void {
+  const config = decodeObject(exchange, path.kind, body);
+  const manager = exchange.query.get('fieldManager') ?? '';
+  if (manager === '') throw invalid('meta.k8s.io', 'PatchOptions', '', [{ type: 'Required', field: 'fieldManager', message: 'Required value: is required for apply patch' }]);
+  const force = flagParameter(exchange.query, 'force');
+  const { object, created } = applyObject(context, path.kind, path.namespace, path.name, config, { ...writeOptions(exchange, path), fieldManager: manager, force });
+  sendObject(exchange, context, path, object, created ? 201 : 200);
+}
+
+async function remove(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  const options = await deleteOptions(exchange);
+  const { object, gone } = deleteObject(context, path.kind, path.namespace, path.name, options);
+  const { metadata } = object;
+  if (gone && path.kind.strategy.graceSeconds === undefined) {
+    const group = path.kind.group === '' ? {} : { group: path.kind.group };
+    sendJson(exchange, 200, success({ name: metadata.name ?? '', ...group, kind: path.kind.resource, uid: metadata.uid ?? '' }));
+  } else {
+    sendObject(exchange, context, path, object);
+  }
+}
+
+async function removeCollection(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  const options = await deleteOptions(exchange);
+  const result = listObjects(context, path.kind, path.namespace, { ...listOptions(exchange, path), continueToken: '' });
+  for (const object of result.items) deleteObject(context, path.kind, object.metadata.namespace ?? '', object.metadata.name ?? '', options);
+  sendJson(exchange, 200, listEnvelope(path.kind, result));
+}
+
+async function deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
+  const { value } = await readBody(exchange.request);
+  const { query } = exchange;
+  const given: Fields = isFields(value) ? value : {};
+  const grace = given['gracePeriodSeconds'] ?? (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
+  if (grace !== undefined && (typeof grace !== 'number' || !Number.isInteger(grace))) throw badRequest('gracePeriodSeconds must be an integer');
+  const policy = given['propagationPolicy'] ?? query.get('propagationPolicy') ?? (given['orphanDependents'] === true ? 'Orphan' : undefined);
+  return {
+    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
+    ...(typeof policy === 'string' ? { propagationPolicy: policy } : {}),
+    ...(isFields(given['preconditions']) ? { preconditions: given['preconditions'] } : {}),
+    dryRun: isDryRun(exchange, given),
+  };
+}
+
+export function writeOptions(exchange: Exchange, path: Pick<ResourcePath, 'subresource'>): WriteOptions {
+  const agent = exchange.request.headers['user-agent']?.split('/')[0];
+  const fieldManager = exchange.query.get('fieldManager') ?? agent;
+  return {
+    dryRun: isDryRun(exchange),
+    ...(fieldManager === undefined ? {} : { fieldManager }),
+    ...(path.subresource === 'status' ? { subresource: 'status' as const } : {}),
+  };
+}
+
+function isDryRun({ query }: Exchange, options: Fields = {}): boolean {
+  const given = [...query.getAll('dryRun'), ...(Array.isArray(options['dryRun']) ? (options['dryRun'] as unknown[]) : [])].filter((one) => one !== '');
+  if (given.some((one) => one !== 'All')) {
+    throw new ApiError(422, 'Invalid', `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ${JSON.stringify(given.find((one) => one !== 'All'))}: supported values: "All"`);
+  }
+  return given.length > 0;
+}
+
+function sendObject(exchange: Exchange, context: ApiContext, path: ResourcePath, object: KubeObject, code = 200): void {
+  const { form } = wantedForm(exchange.accept);
+  if (form === 'Table') sendJson(exchange, code, tableOf(path.kind, [object], context.now(), includeOf(exchange), { resourceVersion: object.metadata.resourceVersion }));
+  else if (form === 'PartialObjectMetadata') sendJson(exchange, code, partialMetadata(object));
+  else sendJson(exchange, code, object);
+}
+
+function includeOf({ query }: Exchange): IncludeObject {
+  const include = query.get('includeObject');
+  return include === 'Object' || include === 'None' ? include : 'Metadata';
+}

@@ -1,0 +1,95 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { draftOf, sameJson, timestamp, type KubeObject } from '../kube-object.js';
+import { recordUpdate } from '../patch/managed-fields.js';
+import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
+import { ApiError, alreadyExists, badRequest, invalid, notFound } from '../status.js';
+import { validateMetadata } from '../registry/metadata-rules.js';
+import type { ApiContext, WriteOptions } from './context.js';
+
+/**
+ * Creates an object from a decoded one.
+ * @throws ApiError as the real server refuses: 404 namespace, 409 exists, 422 invalid, 400 mismatch
+ */
+export function createObject(context: ApiContext, kind: Kind, namespace: string, input: KubeObject, options: WriteOptions = {}): KubeObject {
+  const draft = draftOf(input);
+  adoptNamespace(kind, draft, namespace);
+  nameDraft(kind, draft);
+  resetSystemFields(context, kind, draft);
+  kind.strategy.prepareCreate?.(draft);
+  kind.strategy.applyDefaults?.(draft);
+  context.admission.admitCreate(kind, draft);
+  const errors = [...validateMetadata(kind, draft), ...(kind.strategy.validate?.(draft) ?? [])];
+  if (errors.length > 0) throw invalid(kind.group, kind.kind, draft.metadata.name ?? '', errors);
+  const name = draft.metadata.name ?? '';
+  const id = resourceIdOf(kind);
+  if (context.store.get(id, keyOf(kind, namespace, name)) !== undefined) throw alreadyExists(kind, name);
+  recordUpdate(kind, undefined, draft, managerOf(options), options.subresource, timestamp(context.now()));
+  return options.dryRun === true ? draft : context.store.put(id, keyOf(kind, namespace, name), draft);
+}
+
+export function managerOf(options: WriteOptions): string {
+  return options.fieldManager ?? 'unknown';
+}
+
+function adoptNamespace(kind: Kind, draft: KubeObject, namespace: string): void {
+  const own = draft.metadata.namespace;
+  if (!kind.namespaced) {
+    delete draft.metadata.namespace;
+    return;
+  }
+  if (own !== undefined && own !== '' && own !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  draft.metadata.namespace = namespace;
+}
+
+function nameDraft(kind: Kind, draft: KubeObject): void {
+  const { metadata } = draft;
+  if (metadata.name !== undefined && metadata.name !== '') return;
+  if (metadata.generateName === undefined || metadata.generateName === '') {
+    throw invalid(kind.group, kind.kind, '', [{ type: 'Required', field: 'metadata.name', message: 'Required value: name or generateName is required' }]);
+  }
+  metadata.name = generatedName(metadata.generateName);
+}
+
+/** apimachinery's alphabet: no vowels, no digits that look like letters. */
+const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+
+/** `base` cut to 58 characters and five random ones, as `names.SimpleNameGenerator` makes them. */
+export function generatedName(base: string): string {
+  const random = Array.from({ length: 5 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+  return `${base.slice(0, 58)}${random}`;
+}
+
+function resetSystemFields(context: ApiContext, kind: Kind, draft: KubeObject): void {
+  if (draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== '') {
+    throw new ApiError(500, 'InternalError', 'resourceVersion should not be set on objects to be created');
+  }
+  const { metadata } = draft;
+  delete metadata.resourceVersion;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+  delete metadata.managedFields;
+  delete metadata.generation;
+  metadata.uid = randomUUID();
+  metadata.creationTimestamp = timestamp(context.now());
+  if (kind.hasGeneration) metadata.generation = 1;
+  if (kind.custom && kind.hasStatus) delete draft['status'];
+}
+
+/** The stored object, or a 404. */
+export function existing(context: ApiContext, kind: Kind, namespace: string, name: string): KubeObject {
+  const found = context.store.get(resourceIdOf(kind), keyOf(kind, namespace, name));
+  if (found === undefined) throw notFound(kind, name);
+  return found;
+}
+
+/** True if a write would change nothing but the version. */
+export function sameButVersion(a: KubeObject, b: KubeObject): boolean {
+  const bare = (object: KubeObject): KubeObject => {
+    const { resourceVersion: _version, managedFields: _managed, ...metadata } = object.metadata;
+    return { ...object, metadata };
+  };
+  return sameJson(bare(a), bare(b));
+}

@@ -1,0 +1,110 @@
+import { draftOf, sameJson, timestamp, type KubeObject } from '../kube-object.js';
+import { recordUpdate } from '../patch/managed-fields.js';
+import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
+import { validateMetadata, validateMetadataUpdate } from '../registry/metadata-rules.js';
+import { STALE, badRequest, conflict, invalid } from '../status.js';
+import type { ApiContext, WriteOptions } from './context.js';
+import { existing, managerOf, sameButVersion } from './create.js';
+import { removeIfFinished } from './delete.js';
+
+/** How the new object came about: a plain write is recorded against its manager, an apply has recorded itself. */
+export interface Proposal {
+  readonly object: KubeObject;
+  readonly applied?: boolean;
+}
+
+/**
+ * Replaces an object by what `propose` makes of the current one: update,
+ * every kind of patch, and the status subresource go through here.
+ * @throws ApiError 404, 409 for a stale resourceVersion or another uid, 422 invalid
+ */
+export function updateObject(
+  context: ApiContext,
+  kind: Kind,
+  namespace: string,
+  name: string,
+  propose: (current: KubeObject) => Proposal,
+  options: WriteOptions = {},
+): KubeObject {
+  const current = existing(context, kind, namespace, name);
+  const { object, applied } = propose(current);
+  const draft = draftOf(object);
+  checkIdentity(kind, draft, current, namespace, name);
+  keepSystemFields(draft, current);
+  keepOtherParts(kind, draft, current, options.subresource);
+  if (options.subresource !== 'status') kind.strategy.prepareUpdate?.(draft, current);
+  kind.strategy.applyDefaults?.(draft);
+  context.admission.admitUpdate(kind, draft, current);
+  bumpGeneration(kind, draft, current);
+  const errors = [...validateMetadata(kind, draft), ...validateMetadataUpdate(draft, current), ...(kind.strategy.validate?.(draft) ?? []), ...(kind.strategy.validateUpdate?.(draft, current) ?? [])];
+  if (errors.length > 0) throw invalid(kind.group, kind.kind, name, errors);
+  if (applied !== true) recordUpdate(kind, current, draft, managerOf(options), options.subresource, timestamp(context.now()));
+  return store(context, kind, namespace, name, draft, current, options);
+}
+
+function store(context: ApiContext, kind: Kind, namespace: string, name: string, draft: KubeObject, current: KubeObject, options: WriteOptions): KubeObject {
+  if (sameButVersion(draft, current) && sameOwners(draft, current)) return current;
+  if (options.dryRun === true) return draft;
+  const removed = removeIfFinished(context, kind, draft);
+  return removed ?? context.store.put(resourceIdOf(kind), keyOf(kind, namespace, name), draft);
+}
+
+/** Managed fields apart from their times: an apply that only takes ownership is a change. */
+function sameOwners(a: KubeObject, b: KubeObject): boolean {
+  const owners = (object: KubeObject): unknown => (object.metadata.managedFields ?? []).map(({ time: _time, ...entry }) => entry);
+  return sameJson(owners(a), owners(b));
+}
+
+function checkIdentity(kind: Kind, draft: KubeObject, current: KubeObject, namespace: string, name: string): void {
+  const { metadata } = draft;
+  if (metadata.name !== undefined && metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  }
+  if (kind.namespaced && metadata.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  if (metadata.uid !== undefined && metadata.uid !== '' && metadata.uid !== current.metadata.uid) {
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${current.metadata.uid ?? ''}`);
+  }
+  const version = metadata.resourceVersion;
+  if (version !== undefined && version !== '' && version !== '0' && version !== current.metadata.resourceVersion) throw conflict(kind, name, STALE);
+}
+
+/** Fields of metadata that no client may change. */
+function keepSystemFields(draft: KubeObject, current: KubeObject): void {
+  const fixed = ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation', 'generateName', 'resourceVersion'] as const;
+  for (const field of fixed) {
+    if (current.metadata[field] === undefined) delete draft.metadata[field];
+    else (draft.metadata as Record<string, unknown>)[field] = current.metadata[field];
+  }
+  draft.metadata.managedFields ??= current.metadata.managedFields ?? [];
+  draft.apiVersion = current.apiVersion;
+  draft.kind = current.kind;
+}
+
+/** A write of the object leaves status as it is; a write of status leaves the rest. */
+function keepOtherParts(kind: Kind, draft: KubeObject, current: KubeObject, subresource: WriteOptions['subresource']): void {
+  if (!kind.hasStatus) return;
+  if (subresource === 'status') {
+    for (const field of Object.keys(draft)) if (field !== 'status' && field !== 'metadata') delete draft[field];
+    const { status: _status, metadata: _metadata, ...rest } = current;
+    Object.assign(draft, rest);
+    // Of metadata a status write may change labels, annotations and the like only for nodes and pods; as the real strategies do.
+    const { managedFields } = draft.metadata;
+    if (kind.kind !== 'Node' && kind.kind !== 'Pod') draft.metadata = { ...current.metadata, ...(managedFields ? { managedFields } : {}) };
+  } else if (current['status'] === undefined) {
+    delete draft['status'];
+  } else {
+    draft['status'] = current['status'];
+  }
+}
+
+function bumpGeneration(kind: Kind, draft: KubeObject, current: KubeObject): void {
+  if (!kind.hasGeneration) return;
+  const intent = (object: KubeObject): unknown => {
+    const { metadata: _metadata, status: _status, ...rest } = object;
+    return rest;
+  };
+  const before = current.metadata.generation ?? 0;
+  draft.metadata.generation = sameJson(intent(draft), intent(current)) ? before : before + 1;
+}

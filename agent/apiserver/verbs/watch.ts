@@ -1,0 +1,107 @@
+import { apiVersionOf, type KubeObject } from '../kube-object.js';
+import { resourceIdOf, type Kind } from '../registry/kind.js';
+import { ApiError, expired } from '../status.js';
+import type { StoreEvent } from '../storage/watch-log.js';
+import type { ApiContext } from './context.js';
+import type { Predicate } from './selectors.js';
+
+export interface WatchOptions {
+  readonly selects: Predicate | undefined;
+  /** '' or '0': the current objects first, then changes. Otherwise changes after that revision. */
+  readonly resourceVersion: string;
+  readonly bookmarks: boolean;
+  /** With a bookmark annotated `k8s.io/initial-events-end` after the current objects. */
+  readonly sendInitialEvents: boolean;
+}
+
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: KubeObject | ApiError['status'];
+}
+
+/** How many events are taken from the log at a time, so that one watcher's catching up does not hold the others. */
+const BATCH = 256;
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
+
+/**
+ * One watcher: a cursor into the log of its resource. It holds no events of
+ * its own; whoever drains it slowly is told 410 when the log has moved on.
+ */
+export class Watcher {
+  private cursor: number;
+  private initial: KubeObject[];
+  private initialEndsWithBookmark: boolean;
+  private readonly prefix: string;
+
+  constructor(
+    private readonly context: ApiContext,
+    private readonly kind: Kind,
+    namespace: string,
+    private readonly options: WatchOptions,
+  ) {
+    const { store } = context;
+    this.prefix = kind.namespaced && namespace !== '' ? `${namespace}/` : '';
+    const fromNow = options.resourceVersion === '' || options.resourceVersion === '0' || options.sendInitialEvents;
+    this.initial = fromNow ? store.list(resourceIdOf(kind), this.prefix).filter((object) => options.selects?.(object) ?? true) : [];
+    this.initialEndsWithBookmark = options.sendInitialEvents;
+    this.cursor = fromNow ? store.revision : Number(options.resourceVersion);
+    this.assertReachable();
+  }
+
+  /** The next events in order, or none if there is nothing new. @throws ApiError 410 when it has fallen behind */
+  take(): WatchEvent[] {
+    if (this.initial.length > 0) return this.initial.splice(0, BATCH).map((object) => ({ type: 'ADDED', object }));
+    if (this.initialEndsWithBookmark) {
+      this.initialEndsWithBookmark = false;
+      return [this.bookmark({ [INITIAL_EVENTS_END]: 'true' })];
+    }
+    return this.takeChanges();
+  }
+
+  /** Tells the client that it has seen everything up to now. */
+  bookmark(annotations?: Record<string, string>): WatchEvent {
+    const metadata = { resourceVersion: String(this.cursor), creationTimestamp: null, ...(annotations ? { annotations } : {}) };
+    return { type: 'BOOKMARK', object: { kind: this.kind.kind, apiVersion: apiVersionOf(this.kind.group, this.kind.version), metadata } as unknown as KubeObject };
+  }
+
+  private takeChanges(): WatchEvent[] {
+    for (;;) {
+      const events = this.context.store.log(resourceIdOf(this.kind)).after(this.cursor, BATCH);
+      if (events === undefined) throw tooOld(this.cursor, this.oldest());
+      const last = events.at(-1);
+      if (last === undefined) {
+        // Nothing of this resource after the cursor: it has seen everything up to now.
+        this.cursor = Math.max(this.cursor, this.context.store.revision);
+        return [];
+      }
+      this.cursor = last.revision;
+      const seen = events.map((event) => this.visible(event)).filter((event) => event !== undefined);
+      if (seen.length > 0) return seen;
+    }
+  }
+
+  /** What a change means to somebody who sees only what the selector selects. */
+  private visible(event: StoreEvent): WatchEvent | undefined {
+    if (!event.key.startsWith(this.prefix)) return undefined;
+    const selects = this.options.selects;
+    const before = event.previous !== undefined && (selects?.(event.previous) ?? true);
+    const after = event.type !== 'DELETED' && (selects?.(event.object) ?? true);
+    if (after) return { type: before ? 'MODIFIED' : 'ADDED', object: event.object };
+    if (!before) return undefined;
+    if (event.type === 'DELETED') return { type: 'DELETED', object: event.object };
+    // It has left the selection: the client gets its last visible state with the new revision.
+    const gone = event.previous as KubeObject;
+    return { type: 'DELETED', object: { ...gone, metadata: { ...gone.metadata, resourceVersion: String(event.revision) } } };
+  }
+
+  private assertReachable(): void {
+    if (!Number.isSafeInteger(this.cursor)) throw new ApiError(400, 'BadRequest', `Invalid value: "${this.options.resourceVersion}": strconv.ParseUint: parsing "${this.options.resourceVersion}": invalid syntax`);
+    if (!this.context.store.log(resourceIdOf(this.kind)).covers(this.cursor)) throw tooOld(this.cursor, this.oldest());
+  }
+
+  private oldest(): number {
+    return this.context.store.log(resourceIdOf(this.kind)).oldest;
+  }
+}
+
+const tooOld = (asked: number, oldest: number): ApiError => expired(`too old resource version: ${asked} (${oldest})`);
