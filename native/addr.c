@@ -34,16 +34,22 @@ static int each_addr(struct nlmsghdr *hdr, void *arg)
 	return 0;
 }
 
+int addr_rows(struct nl_sock *sk, struct row_array *rows)
+{
+	struct ifaddrmsg head = { .ifa_family = AF_UNSPEC };
+
+	return netlink_query(sk, netlink_message(RTM_GETADDR, NLM_F_DUMP, &head, sizeof(head)), each_addr, rows);
+}
+
 int canal_addr_list(struct canal_net_addr *out, uint32_t capacity, uint32_t *needed)
 {
 	struct row_array rows = { out, sizeof(*out), capacity, 0 };
-	struct ifaddrmsg head = { .ifa_family = AF_UNSPEC };
 	struct nl_sock *sk;
 	int err = netlink_open(&sk);
 
 	if (err)
 		return err;
-	err = netlink_query(sk, netlink_message(RTM_GETADDR, NLM_F_DUMP, &head, sizeof(head)), each_addr, &rows);
+	err = addr_rows(sk, &rows);
 	nl_socket_free(sk);
 	return err ? err : row_result(&rows, needed);
 }

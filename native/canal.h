@@ -136,7 +136,9 @@ int canal_cpus(void);                                    // possible CPUs: per-C
 int canal_attach(uint32_t ifindex, int prog_fd, int egress, int tcx, const char *pin);
 int canal_detach(uint32_t ifindex, int egress, int tcx, const char *pin); // ours only; never the qdisc
 // What is attached of ours (program names as given, comma separated) on these devices.
-int canal_attachments(const uint32_t *ifindexes, uint32_t count, const char *names, struct canal_attachment *out, uint32_t capacity);
+// Cheap enough to poll: a thousand devices take a few milliseconds. Returns count or -ENOSPC with *needed.
+int canal_attachments(const uint32_t *ifindexes, uint32_t count, const char *names, struct canal_attachment *out,
+		      uint32_t capacity, uint32_t *needed);
 int canal_has_tcx(void);                                 // 1, 0
 
 // ---- program test runs
@@ -188,20 +190,25 @@ struct canal_pod_link {
 	uint32_t addr4_be;     // 0: none
 	uint8_t addr6[16];
 	uint8_t ip_forward;    // container_settings.allow_ip_forwarding
-	uint8_t default_route; // via 169.254.1.1
-	uint8_t zero[2];
+	uint8_t default_route; // via 169.254.1.1, or the host device's link-local address
+	uint8_t host_up;       // out of check
+	uint8_t pod_up;        // out of check
 	uint32_t host_ifindex; // out
 	uint32_t pod_ifindex;  // out
 };
-// Makes the veth pair inside netns with its peer in this namespace (host side
-// down, an old device of that name removed first), sets MACs and MTU, the
-// host side's sysctls (compat.md 5.3), addresses and routes in the pod (5.2).
-// canal_pod_link_up then brings up both ends and adds the host route(s):
-// between the two calls the caller attaches programs and writes rows.
+// Makes the veth pair inside netns with its peer in this namespace, both down
+// (an old host device of that name is removed first), with MACs, MTU and the
+// sysctls of both sides (compat.md 5.2, 5.3). Fills ifindexes and MACs.
 int canal_pod_link_add(const char *netns, struct canal_pod_link *link);
+// Brings up both ends, host side first, then adds the pod's routes, its
+// addresses (5.2: in this order; routes need a device that is up) and the host
+// route(s). Between the two calls the caller attaches programs and writes rows.
+// -EEXIST: the host routes the address elsewhere. May be repeated.
 int canal_pod_link_up(const char *netns, const struct canal_pod_link *link);
 int canal_pod_link_delete(const char *netns, const char *ifname); // absent netns or link: success
-int canal_pod_link_check(const char *netns, struct canal_pod_link *link); // reads what is there; -ENODEV, -ENOENT
+// Reads what is there of host_device and ifname into the other fields; what is
+// absent is zero (pod_ifindex 0: no device in the pod). -ENOENT: no such netns.
+int canal_pod_link_check(const char *netns, struct canal_pod_link *link);
 int canal_netns_alive(const char *netns);                // 1, 0
 
 #pragma GCC visibility pop

@@ -54,5 +54,22 @@ int is_zero(const void *bytes, size_t size);
 int link_find(struct nl_sock *sk, const char *name, uint32_t ifindex, struct canal_link *out);
 int link_remove(struct nl_sock *sk, uint32_t ifindex);
 int link_change(struct nl_sock *sk, uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up);
+int addr_rows(struct nl_sock *sk, struct row_array *rows);
+int route_rows(struct nl_sock *sk, int family, struct row_array *rows);
 int addr_apply(struct nl_sock *sk, const void *row);
 int route_apply(struct nl_sock *sk, const void *row);
+
+int attachments_tcx(uint32_t ifindex, int egress, uint32_t *prog_ids, uint32_t *link_ids, uint32_t capacity);
+int route_add_exclusive(struct nl_sock *sk, const struct canal_route *route); // -EEXIST
+
+int veth_add(struct nl_sock *sk, const struct canal_pod_link *link, int host_netns);
+
+// ---- a pod's namespace
+
+// Runs work in a thread of its own inside the namespace; -ENOENT: none there.
+int netns_run(const char *path, int (*work)(void *), void *arg);
+// Below /proc/sys/net of the calling thread's namespace.
+int sysctl_write(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// The same where the kernel may run without IPv6: then there is nothing to set.
+int sysctl_write_v6(const char *value, const char *format, const char *device);
+int sysctl_read(const char *path);

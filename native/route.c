@@ -61,16 +61,22 @@ static int each_route(struct nlmsghdr *hdr, void *arg)
 	return row ? parse_route(hdr, row) : 0;
 }
 
+int route_rows(struct nl_sock *sk, int family, struct row_array *rows)
+{
+	struct rtmsg head = { .rtm_family = family_to_af(family) };
+
+	return netlink_query(sk, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &head, sizeof(head)), each_route, rows);
+}
+
 int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed)
 {
 	struct row_array rows = { out, sizeof(*out), capacity, 0 };
-	struct rtmsg head = { .rtm_family = family_to_af(family) };
 	struct nl_sock *sk;
 	int err = netlink_open(&sk);
 
 	if (err)
 		return err;
-	err = netlink_query(sk, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &head, sizeof(head)), each_route, &rows);
+	err = route_rows(sk, family, &rows);
 	nl_socket_free(sk);
 	return err ? err : row_result(&rows, needed);
 }
@@ -107,6 +113,11 @@ int route_apply(struct nl_sock *sk, const void *row)
 	const struct canal_route *route = row;
 
 	return talk(sk, route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route->scope);
+}
+
+int route_add_exclusive(struct nl_sock *sk, const struct canal_route *route)
+{
+	return talk(sk, route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route->scope);
 }
 
 static int route_remove(struct nl_sock *sk, const void *row)

@@ -34,7 +34,7 @@ const signatures = {
   canal_cpus: '',
   canal_attach: 'uiiis',
   canal_detach: 'uiis',
-  canal_attachments: 'pupu',
+  canal_attachments: 'puspup',
   canal_has_tcx: '',
   canal_test_run: 'ipupppuupp',
   canal_test_run_many: 'ippuup',

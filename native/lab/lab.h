@@ -25,6 +25,7 @@ struct place {
 	const char *mnt;
 	const char *uts;
 	const char *ipc;
+	const char *cgroupns;
 };
 
 // Takes one `--name value` of struct place; 0: it was none.

@@ -11,7 +11,7 @@ static const struct {
 	const char *usage;
 } commands[] = {
 	{ "pause", command_pause, "" },
-	{ "enter", command_enter, "[--cgroup DIR] [--net F] [--mnt F] [--uts F] [--ipc F] [--cwd DIR] [--tty] -- CMD..." },
+	{ "enter", command_enter, "[--cgroup DIR] [--net F] [--mnt F] [--uts F] [--ipc F] [--cgroupns F] [--cwd DIR] [--tty] -- CMD..." },
 	{ "sandbox", command_sandbox, "[--cgroup DIR] [--mnt F] [--net F] [--bind-net PATH] --hostname NAME" },
 	{ "release", command_release, "[--mnt F] PATH" },
 	{ "serve", command_serve, "NAME tcp:PORT udp:PORT ..." },

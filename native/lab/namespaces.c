@@ -17,7 +17,7 @@ int place_option(struct place *place, const char *name, const char *value)
 		const char **value;
 	} options[] = {
 		{ "--cgroup", &place->cgroup }, { "--net", &place->net }, { "--mnt", &place->mnt },
-		{ "--uts", &place->uts },       { "--ipc", &place->ipc },
+		{ "--uts", &place->uts },       { "--ipc", &place->ipc }, { "--cgroupns", &place->cgroupns },
 	};
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
 		if (!strcmp(name, options[i].name)) {
@@ -39,15 +39,15 @@ static void join_cgroup(const char *directory)
 
 void place_enter(const struct place *place)
 {
-	const char *paths[] = { place->net, place->uts, place->ipc, place->mnt };
-	const int kinds[] = { CLONE_NEWNET, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNS };
-	int fds[4];
+	const char *paths[] = { place->net, place->uts, place->ipc, place->cgroupns, place->mnt };
+	const int kinds[] = { CLONE_NEWNET, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP, CLONE_NEWNS };
+	int fds[5];
 	if (place->cgroup)
 		join_cgroup(place->cgroup);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		if (paths[i] && (fds[i] = open(paths[i], O_RDONLY | O_CLOEXEC)) < 0)
 			die(paths[i]);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		if (!paths[i])
 			continue;
 		if (setns(fds[i], kinds[i]))
