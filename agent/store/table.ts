@@ -40,10 +40,10 @@ export class Table<T> implements Sink<T> {
   }
 
   gone(key: string): void {
-    this.#problems.delete(key);
-    if (!this.#values.delete(key)) return;
-    this.#copy = undefined;
-    this.#changed();
+    const noted = this.#problems.delete(key);
+    const had = this.#values.delete(key);
+    if (had) this.#copy = undefined;
+    if (had || noted) this.#changed();
   }
 
   synced(): void {
