@@ -1,0 +1,51 @@
+/** A seeded source of random choices (mulberry32): the same seed gives the same run anywhere. */
+export class Random {
+  #state: number;
+
+  constructor(readonly seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** 0 <= x < 1. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let t = this.#state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+
+  /** low <= n <= high. */
+  int(low: number, high: number): number {
+    return low + Math.floor(this.next() * (high - low + 1));
+  }
+
+  chance(p: number): boolean {
+    return this.next() < p;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    if (items.length === 0) throw new RangeError('nothing to pick from');
+    return items[this.int(0, items.length - 1)]!;
+  }
+
+  /** Between `low` and `high` of what `make` makes. */
+  list<T>(low: number, high: number, make: (index: number) => T): T[] {
+    return Array.from({ length: this.int(low, high) }, (_, i) => make(i));
+  }
+
+  shuffled<T>(items: readonly T[]): T[] {
+    const out = [...items];
+    for (let i = out.length - 1; i > 0; i--) {
+      const j = this.int(0, i);
+      [out[i], out[j]] = [out[j]!, out[i]!];
+    }
+    return out;
+  }
+}
+
+/** CANAL_SEED, or a fresh one; to be printed with a failure. */
+export function seedFromEnv(): number {
+  const given = process.env['CANAL_SEED'];
+  return given === undefined || given === '' ? Math.floor(Math.random() * 0x7fffffff) : Number(given);
+}
