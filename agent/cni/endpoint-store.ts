@@ -1,0 +1,138 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { IpAddress } from '../base/address.js';
+import { CanalError, type Problem } from '../base/errors.js';
+import type { LocalEndpoint } from '../compile/desired.js';
+import type { PortMapping } from './network-config.js';
+
+/**
+ * An attachment on disk. Written before the first side effect of ADD, so that an agent that
+ * dies half-way finds what to undo, and again when ADD is complete.
+ */
+export interface EndpointRecord {
+  /** `ready`: ADD has answered, or was about to. `pending`: being made or being taken down. */
+  readonly state: 'pending' | 'ready';
+  readonly endpoint: LocalEndpoint;
+  /** Network name and directory of its addresses. */
+  readonly network: string;
+  readonly addressDirectory: string;
+  readonly portMappings: readonly PortMapping[];
+  /** Milliseconds since the epoch. */
+  readonly createdMs: number;
+}
+
+export const endpointKey = (containerId: string, ifname: string): string => `${containerId}@${ifname}`;
+export const recordKey = (record: EndpointRecord): string => endpointKey(record.endpoint.containerId, record.endpoint.ifname);
+
+/**
+ * One JSON file an attachment, in a directory that survives the agent (not
+ * necessarily the machine: what a reboot leaves is stale and found so at start).
+ * Memory holds what disk holds; writes are atomic and on disk before they count.
+ */
+export class EndpointStore {
+  private readonly records = new Map<string, EndpointRecord>();
+  /** Files that could not be read; they stay where they are for a person to look at. */
+  readonly problems: readonly Problem[];
+
+  constructor(private readonly directory: string) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.problems = this.load();
+  }
+
+  get(containerId: string, ifname: string): EndpointRecord | undefined {
+    return this.records.get(endpointKey(containerId, ifname));
+  }
+
+  all(): readonly EndpointRecord[] {
+    return [...this.records.values()];
+  }
+
+  /** Endpoints whose ADD is complete: what compile has to know of. */
+  ready(): readonly LocalEndpoint[] {
+    return this.all()
+      .filter(({ state }) => state === 'ready')
+      .map(({ endpoint }) => endpoint);
+  }
+
+  put(record: EndpointRecord): void {
+    const path = this.pathOf(recordKey(record));
+    try {
+      writeSynced(`${path}.tmp`, JSON.stringify(toJson(record), null, 1));
+      renameSync(`${path}.tmp`, path);
+    } catch (cause) {
+      throw new CanalError('CNI', `cannot write ${path}`, { subject: path, cause });
+    }
+    this.records.set(recordKey(record), record);
+  }
+
+  delete(record: EndpointRecord): void {
+    const path = this.pathOf(recordKey(record));
+    try {
+      rmSync(path, { force: true });
+    } catch (cause) {
+      throw new CanalError('CNI', `cannot remove ${path}`, { subject: path, cause });
+    }
+    this.records.delete(recordKey(record));
+  }
+
+  private pathOf(key: string): string {
+    return join(this.directory, `${encodeURIComponent(key)}.json`);
+  }
+
+  private load(): Problem[] {
+    const problems: Problem[] = [];
+    for (const name of readdirSync(this.directory)) {
+      const path = join(this.directory, name);
+      if (name.endsWith('.tmp')) rmSync(path, { force: true }); // its writer died
+      if (!name.endsWith('.json')) continue;
+      try {
+        const record = fromJson(JSON.parse(readFileSync(path, 'utf8')) as RecordJson);
+        this.records.set(recordKey(record), record);
+      } catch (error) {
+        problems.push({ object: `endpoint file ${path}`, field: '', message: (error as Error).message });
+      }
+    }
+    return problems;
+  }
+}
+
+function writeSynced(path: string, text: string): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    writeSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+type RecordJson = Omit<EndpointRecord, 'endpoint' | 'portMappings'> & {
+  readonly endpoint: Omit<LocalEndpoint, 'addresses'> & { readonly addresses: readonly string[] };
+  readonly portMappings: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[];
+};
+
+function toJson(record: EndpointRecord): RecordJson {
+  return {
+    ...record,
+    endpoint: { ...record.endpoint, addresses: record.endpoint.addresses.map(String) },
+    portMappings: record.portMappings.map(({ hostIp, ...rest }) => ({ ...rest, ...(hostIp && { hostIp: hostIp.text }) })),
+  };
+}
+
+function fromJson(json: RecordJson): EndpointRecord {
+  const { containerId, ifname, hostDevice } = json.endpoint;
+  for (const [field, value] of Object.entries({ containerId, ifname, hostDevice, addressDirectory: json.addressDirectory })) {
+    if (typeof value !== 'string' || value === '') throw new TypeError(`${field}: not set`);
+  }
+  return {
+    ...json,
+    endpoint: { ...json.endpoint, addresses: json.endpoint.addresses.map(parseAddress) },
+    portMappings: json.portMappings.map(({ hostIp, ...rest }) => ({ ...rest, hostIp: hostIp === undefined ? undefined : parseAddress(hostIp) })),
+  };
+}
+
+function parseAddress(text: string): IpAddress {
+  const address = IpAddress.parse(text);
+  if (address === undefined) throw new TypeError(`addresses: ${JSON.stringify(text)} is no address`);
+  return address;
+}

@@ -1,0 +1,129 @@
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { IpAddress } from '../base/address.js';
+import { CanalError } from '../base/errors.js';
+
+/** Who holds an address. */
+export interface Owner {
+  readonly containerId: string;
+  readonly ifname: string;
+}
+
+export interface Reservation {
+  readonly address: IpAddress;
+  /** Undefined: the file is empty, its writer died between making and filling it. */
+  readonly containerId: string | undefined;
+  /** Undefined in files of old host-local versions. */
+  readonly ifname: string | undefined;
+}
+
+const LINE_BREAK = '\r\n';
+
+/**
+ * host-local's directory of one network (compat.md 4.2): a file an address, named by it, with
+ * the container's ID and the interface's name. All calls want the directory's lock held.
+ * Throws CanalError('IPAM') where the disk does not do as told.
+ */
+export class HostLocalStore {
+  constructor(readonly directory: string) {}
+
+  /** The file that host-local locks. */
+  get lockPath(): string {
+    return join(this.directory, 'lock');
+  }
+
+  make(): void {
+    this.disk('make', this.directory, () => mkdirSync(this.directory, { recursive: true, mode: 0o755 }));
+  }
+
+  reservations(): Reservation[] {
+    return this.addresses().map((address) => ({ address, ...this.readOwner(address) }));
+  }
+
+  /** Texts of all addresses in use, read from names only. */
+  taken(): Set<string> {
+    return new Set(this.addresses().map((address) => address.text));
+  }
+
+  /** When an address was reserved, milliseconds since the epoch; 0: it is not. */
+  reservedAtMs(address: IpAddress): number {
+    const path = join(this.directory, address.text);
+    return this.disk('read', path, () => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  }
+
+  /** Last address handed out of a range set; undefined: none, or unreadable, which only costs the turn. */
+  last(set: number): IpAddress | undefined {
+    const text = this.readIfThere(join(this.directory, `last_reserved_ip.${set}`));
+    return text === undefined ? undefined : IpAddress.parse(text.trim());
+  }
+
+  /** False: somebody has it. */
+  reserve(address: IpAddress, owner: Owner, set: number): boolean {
+    const path = join(this.directory, address.text);
+    const fd = this.disk('reserve', path, () => openExclusive(path));
+    if (fd === undefined) return false;
+    try {
+      this.disk('reserve', path, () => writeSync(fd, `${owner.containerId}${LINE_BREAK}${owner.ifname}`));
+    } catch (error) {
+      this.release(address);
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+    const last = join(this.directory, `last_reserved_ip.${set}`);
+    this.disk('write', last, () => writeFileSync(last, address.text, { mode: 0o600 }));
+    return true;
+  }
+
+  release(address: IpAddress): void {
+    const path = join(this.directory, address.text);
+    this.disk('release', path, () => rmSync(path, { force: true }));
+  }
+
+  private addresses(): IpAddress[] {
+    const names = this.disk('read', this.directory, () => {
+      try {
+        return readdirSync(this.directory);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    });
+    return names.map((name) => IpAddress.parse(name)).filter((address) => address !== undefined);
+  }
+
+  private readOwner(address: IpAddress): { containerId: string | undefined; ifname: string | undefined } {
+    const text = (this.readIfThere(join(this.directory, address.text)) ?? '').trim();
+    const [containerId, ifname] = text.split(/\r?\n/);
+    return { containerId: containerId === '' ? undefined : containerId, ifname };
+  }
+
+  private readIfThere(path: string): string | undefined {
+    return this.disk('read', path, () => {
+      try {
+        return readFileSync(path, 'utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  private disk<T>(verb: string, path: string, work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 0);
+      throw new CanalError('IPAM', `cannot ${verb} ${path}`, { subject: path, cause, ...(errno === 0 ? {} : { errno }) });
+    }
+  }
+}
+
+function openExclusive(path: string): number | undefined {
+  try {
+    return openSync(path, 'wx', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,96 @@
+import type { IpAddress } from '../base/address.js';
+import { CanalError } from '../base/errors.js';
+import { HostLocalStore, type Owner, type Reservation } from './host-local-store.js';
+import type { FileLock } from './lock.js';
+import { nextFree } from './next-free.js';
+import { inRange, type RangeSet } from './range.js';
+
+/**
+ * Addresses for pods in host-local's on-disk form, so that running pods of a Canal node keep
+ * theirs and the host-local plugin can work on the same directory at the same time.
+ *
+ * Every method takes the network's directory and its lock. Failures are CanalError('IPAM').
+ */
+export class Ipam {
+  constructor(private readonly lock: FileLock) {}
+
+  /**
+   * One address out of each set, in the sets' order; all or none. An owner that already holds
+   * one in a set keeps it: an ADD that is repeated after a crash leaks nothing.
+   */
+  async allocate(directory: string, sets: readonly RangeSet[], owner: Owner): Promise<IpAddress[]> {
+    return this.locked(directory, (store) => {
+      const held = heldBy(store, owner);
+      const fresh: IpAddress[] = [];
+      try {
+        return sets.map((set, index) => {
+          const mine = held.find((address) => set.some((range) => inRange(range, address)));
+          if (mine !== undefined) return mine;
+          const address = take(store, set, index, owner);
+          fresh.push(address);
+          return address;
+        });
+      } catch (error) {
+        for (const address of fresh) store.release(address);
+        throw error;
+      }
+    });
+  }
+
+  /** Frees all addresses of an owner and says which; none is success. */
+  async release(directory: string, owner: Owner): Promise<IpAddress[]> {
+    return this.locked(directory, (store) => {
+      const held = heldBy(store, owner);
+      for (const address of held) store.release(address);
+      return held;
+    });
+  }
+
+  async held(directory: string, owner: Owner): Promise<IpAddress[]> {
+    return this.locked(directory, (store) => heldBy(store, owner));
+  }
+
+  async reservations(directory: string): Promise<Reservation[]> {
+    return this.locked(directory, (store) => store.reservations());
+  }
+
+  /**
+   * Frees every reservation that `live` does not vouch for and says which. `live` is told
+   * since when (milliseconds since the epoch): others reserve before their device exists.
+   */
+  async sweep(directory: string, live: (reservation: Reservation, reservedAtMs: number) => boolean): Promise<Reservation[]> {
+    return this.locked(directory, (store) => {
+      const dead = store.reservations().filter((reservation) => !live(reservation, store.reservedAtMs(reservation.address)));
+      for (const { address } of dead) store.release(address);
+      return dead;
+    });
+  }
+
+  private async locked<T>(directory: string, work: (store: HostLocalStore) => T): Promise<T> {
+    const store = new HostLocalStore(directory);
+    store.make();
+    return this.lock.hold(store.lockPath, () => work(store));
+  }
+}
+
+function take(store: HostLocalStore, set: RangeSet, index: number, owner: Owner): IpAddress {
+  const taken = store.taken();
+  let last = store.last(index);
+  for (;;) {
+    const address = nextFree(set, last, taken);
+    if (address === undefined) {
+      const names = set.map((range) => `${range.first.text}-${range.last.text}`).join(', ');
+      throw new CanalError('IPAM', `no free address in ${names}`, { subject: store.directory });
+    }
+    if (store.reserve(address, owner, index)) return address;
+    taken.add(address.text); // somebody without the lock was faster
+    last = address;
+  }
+}
+
+/** Old files hold only the container's ID; they count where no file names the interface. */
+function heldBy(store: HostLocalStore, owner: Owner): IpAddress[] {
+  const mine = store.reservations().filter((r) => r.containerId === owner.containerId);
+  const exact = mine.filter((r) => r.ifname === owner.ifname);
+  return (exact.length > 0 ? exact : mine.filter((r) => r.ifname === undefined)).map((r) => r.address);
+}
