@@ -226,6 +226,13 @@ struct canal_rate {
 #define ADDR_WORDS 4
 #endif
 
+#if (CANAL_FAMILY == 4 && !defined(CANAL_ABI_4)) || (CANAL_FAMILY == 6 && !defined(CANAL_ABI_6))
+#if CANAL_FAMILY == 4
+#define CANAL_ABI_4
+#else
+#define CANAL_ABI_6
+#endif
+
 struct FAMILY_STRUCT(addr) {
 	__u32 word_be[ADDR_WORDS]; // network order
 };
@@ -283,3 +290,5 @@ struct FAMILY_STRUCT(canal_event) {
 	__u8 direction;    // 0: egress of source pod, 1: ingress of destination pod
 	__u16 zero;
 };
+
+#endif // once a family

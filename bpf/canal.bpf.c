@@ -1,0 +1,6 @@
+// One object a family with every program and map: one load, one set of types.
+#include "from_pod.bpf.c"
+#include "to_pod.bpf.c"
+#include "from_overlay.bpf.c"
+
+char LICENSE[] SEC("license") = "GPL";

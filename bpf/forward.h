@@ -1,0 +1,94 @@
+// Where an allowed packet goes. What the fast path cannot do is left to the
+// host stack, untouched: it answers TTL and size, and the verdict stands in
+// conntrack for the next hook.
+#pragma once
+#include "drop.h"
+#include "maps.h"
+#include "packet.h"
+#include "track.h"
+
+struct forward_macs {
+	__u8 destination[6];
+	__u8 source[6];
+};
+
+// Options and quoted sizes need the stack; so does a packet that would exceed the path.
+static __always_inline bool forward_fits(const struct packet *packet, const struct canal_config *config)
+{
+	return packet->ttl > 1 && !(packet->flags & PACKET_OPTIONS) &&
+	       (!config->pod_mtu || packet->segment <= config->pod_mtu);
+}
+
+// One hop. false: headers are not writable.
+static __always_inline bool forward_hop(struct __sk_buff *skb, const struct forward_macs *macs)
+{
+#if CANAL_FAMILY == 4
+	__u32 need = ETH_HLEN + sizeof(struct iphdr);
+	struct iphdr *ip;
+#else
+	__u32 need = ETH_HLEN + sizeof(struct ipv6hdr);
+	struct ipv6hdr *ip;
+#endif
+	void *data = (void *)(long)skb->data;
+	struct ethhdr *eth;
+
+	if (data + need > (void *)(long)skb->data_end) {
+		if (bpf_skb_pull_data(skb, need))
+			return false;
+		data = (void *)(long)skb->data;
+		if (data + need > (void *)(long)skb->data_end)
+			return false;
+	}
+	eth = data;
+	ip = data + ETH_HLEN;
+	if (macs) {
+		__builtin_memcpy(eth->h_dest, macs->destination, sizeof(macs->destination));
+		__builtin_memcpy(eth->h_source, macs->source, sizeof(macs->source));
+	}
+#if CANAL_FAMILY == 4
+	__u32 check = ip->check + bpf_htons(0x0100); // RFC 1141
+
+	ip->check = check + (check >= 0xffff);
+	ip->ttl--;
+#else
+	ip->hop_limit--;
+#endif
+	return true;
+}
+
+// Into the pod behind a cali* device of this node.
+static __always_inline int forward_local(struct __sk_buff *skb, const struct packet *packet, __u32 ifindex)
+{
+	const struct canal_endpoint *endpoint = bpf_map_lookup_elem(&canal_endpoint, &ifindex);
+	struct forward_macs macs;
+
+	if (!endpoint || endpoint->flags & ENDPOINT_DISABLED)
+		return TC_ACT_OK; // to_pod will say why not
+	__builtin_memcpy(macs.destination, endpoint->pod_mac, sizeof(macs.destination));
+	__builtin_memcpy(macs.source, endpoint->host_mac, sizeof(macs.source));
+	if (!forward_hop(skb, &macs))
+		return TC_ACT_OK;
+	if (bpf_redirect_peer(ifindex, 0) != TC_ACT_REDIRECT)
+		return drop(skb, packet, DROP_REDIRECT_FAILED);
+	return TC_ACT_REDIRECT;
+}
+
+// To another node through the overlay device; its neighbour entry gives the MAC.
+static __always_inline int forward_overlay(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct FAMILY_STRUCT(canal_cidr_key) key = { .prefixlen = ADDR_WORDS * 32, .addr = packet->destination };
+	const struct FAMILY_STRUCT(canal_nexthop) *nexthop = bpf_map_lookup_elem(&CANAL_MAP(canal_route), &key);
+	struct bpf_redir_neigh neighbour = {};
+	__u32 ifindex;
+
+	if (!nexthop || nexthop->kind != NEXTHOP_OVERLAY)
+		return TC_ACT_OK;
+	ifindex = nexthop->ifindex;
+	neighbour.nh_family = CANAL_FAMILY == 4 ? AF_INET : AF_INET6;
+	__builtin_memcpy(neighbour.ipv6_nh, &nexthop->gateway, sizeof(nexthop->gateway));
+	if (!forward_hop(skb, NULL))
+		return TC_ACT_OK;
+	if (bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0) != TC_ACT_REDIRECT)
+		return drop(skb, packet, DROP_REDIRECT_FAILED);
+	return TC_ACT_REDIRECT;
+}

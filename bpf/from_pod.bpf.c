@@ -1,0 +1,89 @@
+// tc ingress of a cali* device: everything a pod sends.
+#include "drop.h"
+#include "forward.h"
+#include "icmp.h"
+#include "neighbour.h"
+#include "parse.h"
+#include "track.h"
+
+// Encapsulated packets would reach other nodes unpoliced.
+static __always_inline bool from_pod_tunnels(const struct packet *packet, const struct canal_config *config)
+{
+	if (packet->protocol == IPPROTO_UDP)
+		return packet->destination_port_be == config->vxlan_port_be && config->vxlan_port_be &&
+		       !(config->flags & CONFIG_ALLOW_VXLAN);
+	return packet->protocol == IPPROTO_IPIP && !(config->flags & CONFIG_ALLOW_IPIP);
+}
+
+static __noinline int from_pod_icmp_error(struct __sk_buff *skb, struct packet *packet)
+{
+	const struct canal_config *config = config_get();
+	int reason;
+
+	if (!config)
+		return DROP_CONFIG;
+	reason = track_source(skb, packet, config->flags);
+	if (!reason)
+		reason = icmp_related(skb, packet);
+	if (!reason && packet->source_ifindex != skb->ifindex)
+		reason = DROP_ICMP_UNRELATED; // somebody else's flow
+	return reason;
+}
+
+static __always_inline int from_pod_forward(struct __sk_buff *skb, const struct packet *packet,
+					    const struct canal_config *config, const struct decision *decision)
+{
+	if (decision->flow_flags & FLOW_STACK || !forward_fits(packet, config))
+		return TC_ACT_OK;
+	if (decision->out_ifindex)
+		return config->flags & CONFIG_FAST_LOCAL ? forward_local(skb, packet, decision->out_ifindex) : TC_ACT_OK;
+	return config->flags & CONFIG_FAST_OVERLAY ? forward_overlay(skb, packet) : TC_ACT_OK;
+}
+
+static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)
+{
+	struct decision found = {};
+	int reason = parse(skb, packet);
+
+	if (!reason && packet->flags & (PACKET_FIRST | PACKET_LATER))
+		reason = fragment_follow(packet);
+	if (reason)
+		return drop(skb, packet, reason);
+	if (from_pod_tunnels(packet, config))
+		return drop(skb, packet, DROP_TUNNEL);
+	if (packet->flags & PACKET_ICMP_ROUTING)
+		return drop(skb, packet, DROP_ICMP_UNRELATED);
+	if (packet->flags & PACKET_ICMP_ERROR) {
+		reason = from_pod_icmp_error(skb, packet);
+		return reason ? drop(skb, packet, reason) : TC_ACT_OK;
+	}
+	parse_key(packet);
+	reason = track(skb, packet, flow_find(packet), &found, HOOK_FROM_POD);
+	if (reason)
+		return drop(skb, packet, reason);
+	return from_pod_forward(skb, packet, config, &found);
+}
+
+SEC("tc")
+int canal_from_pod(struct __sk_buff *skb)
+{
+	const struct canal_config *config = config_get();
+	struct packet packet = { .now_s = clock_seconds() };
+	__be16 ethertype = skb->protocol;
+
+	if (!config)
+		return drop(skb, &packet, DROP_CONFIG);
+	if (skb->vlan_present)
+		return drop(skb, &packet, DROP_UNPARSED);
+	if (ethertype == bpf_htons(ETH_P_FAMILY) && !(CANAL_FAMILY == 6 && is_neighbour(skb, false)))
+		return from_pod_ip(skb, &packet, config);
+	if (ethertype == bpf_htons(ETH_P_FAMILY) || ethertype == bpf_htons(ETH_P_ARP))
+		return TC_ACT_OK;
+	if (ethertype == bpf_htons(ETH_P_OTHER_FAMILY)) {
+		if (config->flags & CONFIG_OTHER_FAMILY)
+			return TC_ACT_UNSPEC;
+		if (CANAL_FAMILY == 4 && is_neighbour(skb, false))
+			return TC_ACT_OK;
+	}
+	return drop(skb, &packet, DROP_UNKNOWN_ETHERTYPE);
+}

@@ -1,0 +1,150 @@
+// Frame -> struct packet. Reads with bpf_skb_load_bytes, so it does not
+// matter which part of the packet is linear. Returns 0 or a drop reason.
+#pragma once
+#include "packet.h"
+
+#define ICMP_HEADER 8
+
+#if CANAL_FAMILY == 4
+#define ETH_P_FAMILY ETH_P_IP
+#define ETH_P_OTHER_FAMILY ETH_P_IPV6
+#define ICMP_PROTOCOL IPPROTO_ICMP
+#include "parse_ipv4.h"
+#else
+#define ETH_P_FAMILY ETH_P_IPV6
+#define ETH_P_OTHER_FAMILY ETH_P_IP
+#define ICMP_PROTOCOL IPPROTO_ICMPV6
+#include "parse_ipv6.h"
+#endif
+
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
+	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
+}
+
+// TCP: flags, and how big the segments will be that GSO cuts (skb->gso_size is
+// payload only).
+static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packet)
+{
+	__u8 header[14];
+	__u32 length;
+
+	if (packet->transport + 20 > packet->end ||
+	    bpf_skb_load_bytes(skb, packet->transport, header, sizeof(header)))
+		return DROP_UNPARSED;
+	packet->source_port_be = *(__be16 *)header;
+	packet->destination_port_be = *(__be16 *)(header + 2);
+	packet->policy_port_be = packet->destination_port_be;
+	packet->tcp_flags = header[13];
+	length = (header[12] >> 4) * 4;
+	if (length < 20 || packet->transport + length > packet->end)
+		return DROP_UNPARSED;
+	if (skb->gso_size)
+		packet->segment = packet->transport - ETH_HLEN + length + skb->gso_size;
+	return 0;
+}
+
+static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *packet)
+{
+	__be16 ports[2];
+
+	if (packet->transport + 8 > packet->end ||
+	    bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports)))
+		return DROP_UNPARSED;
+	packet->source_port_be = ports[0];
+	packet->destination_port_be = ports[1];
+	packet->policy_port_be = ports[1];
+	if (skb->gso_size)
+		packet->segment = packet->transport - ETH_HLEN + 8 + skb->gso_size;
+	return 0;
+}
+
+// Queries: the asking side's port is the identifier, the answering side's the
+// query's type and code (struct canal_flow_key).
+static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *packet)
+{
+	struct { __u8 type, code; __be16 checksum, id, sequence; } header;
+	__u32 query;
+
+	if (packet->transport + ICMP_HEADER > packet->end ||
+	    bpf_skb_load_bytes(skb, packet->transport, &header, sizeof(header)))
+		return DROP_UNPARSED;
+	packet->policy_port_be = bpf_htons(header.type << 8 | header.code);
+	packet->destination_port_be = packet->policy_port_be;
+	if (icmp_is_error(header.type)) {
+		packet->flags |= PACKET_ICMP_ERROR;
+	} else if (icmp_is_routing(header.type)) {
+		packet->flags |= PACKET_ICMP_ROUTING;
+	} else if (icmp_is_query(header.type)) {
+		packet->source_port_be = header.id;
+	} else {
+		query = icmp_answered(header.type);
+		packet->flags |= PACKET_ANSWER; // anything else opens no flow either
+		if (query) {
+			packet->source_port_be = bpf_htons(query << 8 | header.code);
+			packet->destination_port_be = header.id;
+		}
+	}
+	return 0;
+}
+
+static __always_inline int parse_transport(struct __sk_buff *skb, struct packet *packet)
+{
+	if (packet->flags & PACKET_LATER)
+		return 0;
+	if (packet->protocol == IPPROTO_TCP)
+		return parse_tcp(skb, packet);
+	if (packet->protocol == ICMP_PROTOCOL)
+		return parse_icmp(skb, packet);
+	if (has_ports(packet->protocol))
+		return parse_ports(skb, packet);
+	return 0;
+}
+
+// The key both directions share.
+static __always_inline void parse_key(struct packet *packet)
+{
+	struct FAMILY_STRUCT(canal_flow_key) *key = &packet->key;
+	int order = 0;
+
+#pragma unroll
+	for (int i = 0; i < ADDR_WORDS; i++) {
+		__u32 source = bpf_ntohl(packet->source.word_be[i]);
+		__u32 destination = bpf_ntohl(packet->destination.word_be[i]);
+
+		if (!order && source != destination)
+			order = source < destination ? -1 : 1;
+	}
+	if (!order)
+		order = bpf_ntohs(packet->source_port_be) <= bpf_ntohs(packet->destination_port_be) ? -1 : 1;
+	if (order < 0) {
+		packet->flags &= ~PACKET_SOURCE_IS_B;
+		key->addr_a = packet->source;
+		key->addr_b = packet->destination;
+		key->port_a_be = packet->source_port_be;
+		key->port_b_be = packet->destination_port_be;
+	} else {
+		packet->flags |= PACKET_SOURCE_IS_B;
+		key->addr_a = packet->destination;
+		key->addr_b = packet->source;
+		key->port_a_be = packet->destination_port_be;
+		key->port_b_be = packet->source_port_be;
+	}
+	key->protocol = packet->protocol;
+}
+
+// Network and transport header of the frame. Needs *packet zeroed but for now_s.
+static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+{
+	int reason;
+
+	if (skb->vlan_present || skb->len < ETH_HLEN)
+		return DROP_UNPARSED;
+	packet->length = skb->len - ETH_HLEN;
+	packet->segment = packet->length;
+	reason = parse_network(skb, packet, ETH_HLEN, false);
+	if (reason)
+		return reason;
+	return parse_transport(skb, packet);
+}
