@@ -13,29 +13,14 @@ export interface Changes {
   readonly gone: readonly string[];
 }
 
-/**
- * What must happen to make `actual` into `desired`. Rows in `extra` are written
- * where they are missing but belong to the way only: they are gone in the end,
- * unless `desired` has them too (see compile/policy, transition).
- */
-export function diff<Key, Row>(
-  desired: Rows<Key, Row>,
-  actual: Rows<Key, Row>,
-  equal: (actual: Row, desired: Row) => boolean,
-  extra: Rows<Key, Row> = new Map(),
-): Changes {
+/** What must happen to make `actual` into `desired`. */
+export function diff<Key, Row>(desired: Rows<Key, Row>, actual: Rows<Key, Row>, equal: (actual: Row, desired: Row) => boolean): Changes {
   const put: string[] = [];
   for (const [text, { row }] of desired) {
     const there = actual.get(text);
     if (there === undefined || !equal(there.row, row)) put.push(text);
   }
-  for (const [text, { row }] of extra) {
-    if (desired.has(text)) continue;
-    const there = actual.get(text);
-    if (there === undefined || !equal(there.row, row)) put.push(text);
-  }
-  const gone = new Set<string>();
-  for (const text of actual.keys()) if (!desired.has(text)) gone.add(text);
-  for (const text of extra.keys()) if (!desired.has(text)) gone.add(text);
-  return { put: put.sort(), gone: [...gone].sort() };
+  const gone: string[] = [];
+  for (const text of actual.keys()) if (!desired.has(text)) gone.push(text);
+  return { put: put.sort(), gone: gone.sort() };
 }

@@ -37,7 +37,6 @@ export interface AnyLedger {
 export class Ledger<Key, Row> implements AnyLedger {
   readonly name: string;
   #desired: Rows<Key, Row> = new Map();
-  #extra: Rows<Key, Row> = new Map();
   #settled: Rows<Key, Row> | undefined;
   #actual: Map<string, Keyed<Key, Row>> | undefined;
   readonly #failures = new Map<string, Failure>();
@@ -74,10 +73,11 @@ export class Ledger<Key, Row> implements AnyLedger {
     return this.#desired;
   }
 
-  /** Sets the wish, complete. `extra` rows are needed on the way only. */
-  want(rows: Iterable<Keyed<Key, Row>>, extra: Iterable<Keyed<Key, Row>> = []): void {
-    this.#desired = this.#keyed(rows);
-    this.#extra = this.#keyed(extra);
+  /** Sets the wish, complete. */
+  want(rows: Iterable<Keyed<Key, Row>>): void {
+    const desired = new Map<string, Keyed<Key, Row>>();
+    for (const row of rows) desired.set(this.table.keyText(row.key), row);
+    this.#desired = desired;
   }
 
   invalidate(): void {
@@ -90,7 +90,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   changes(): Changes {
-    const changes = this.#ranked(diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d), this.#extra));
+    const changes = this.#ranked(diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d)));
     this.#open = new Set([...changes.put, ...changes.gone]);
     return changes;
   }
@@ -102,8 +102,8 @@ export class Ledger<Key, Row> implements AnyLedger {
   cause(key: string, verb: 'upsert' | 'remove'): Cause {
     if (this.#settled === undefined || this.#pending.has(key)) return 'wanted';
     const before = this.#settled.get(key);
-    if (verb === 'remove') return before === undefined && !this.#extra.has(key) ? 'mended' : 'wanted';
-    const now = this.#wish(key);
+    if (verb === 'remove') return before === undefined ? 'mended' : 'wanted';
+    const now = this.#desired.get(key);
     return before !== undefined && now !== undefined && this.table.equal(before.row, now.row) ? 'mended' : 'wanted';
   }
 
@@ -111,11 +111,11 @@ export class Ledger<Key, Row> implements AnyLedger {
   resting(key: string, verb: 'upsert' | 'remove', nowMs: number): boolean {
     const failure = this.#failures.get(key);
     if (failure === undefined || nowMs >= failure.retryAtMs) return false;
-    return this.#sameWish(failure, verb === 'upsert' ? this.#wish(key)?.row : undefined);
+    return this.#sameWish(failure, verb === 'upsert' ? this.#desired.get(key)?.row : undefined);
   }
 
   upsert(keys: readonly string[], nowMs: number): void {
-    const rows = keys.map((key) => this.#wish(key)!);
+    const rows = keys.map((key) => this.#desired.get(key)!);
     this.#note(keys, this.table.upsert(rows), rows, nowMs);
   }
 
@@ -125,12 +125,12 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   provides(key: string, side: 'desired' | 'actual'): readonly string[] {
-    const row = side === 'desired' ? this.#wish(key) : this.#actual?.get(key);
+    const row = side === 'desired' ? this.#desired.get(key) : this.#actual?.get(key);
     return row === undefined ? [] : (this.relations.provides?.(row.key, row.row) ?? []);
   }
 
   refers(key: string): readonly string[] {
-    const row = this.#wish(key);
+    const row = this.#desired.get(key);
     return row === undefined ? [] : (this.relations.refers?.(row.key, row.row) ?? []);
   }
 
@@ -160,12 +160,8 @@ export class Ledger<Key, Row> implements AnyLedger {
   #ranked(changes: Changes): Changes {
     const { rank } = this.relations;
     if (rank === undefined) return changes;
-    const of = (key: string): number => rank((this.#wish(key) ?? this.#actual!.get(key))!.key);
+    const of = (key: string): number => rank((this.#desired.get(key) ?? this.#actual!.get(key))!.key);
     return { put: changes.put.toSorted((a, b) => of(b) - of(a)), gone: changes.gone.toSorted((a, b) => of(a) - of(b)) };
-  }
-
-  #wish(key: string): Keyed<Key, Row> | undefined {
-    return this.#desired.get(key) ?? this.#extra.get(key);
   }
 
   #sameWish(failure: Failure, wish: Row | undefined): boolean {
@@ -188,11 +184,5 @@ export class Ledger<Key, Row> implements AnyLedger {
       if (wish === undefined) this.#actual!.delete(key);
       else this.#actual!.set(key, wish);
     });
-  }
-
-  #keyed(rows: Iterable<Keyed<Key, Row>>): Map<string, Keyed<Key, Row>> {
-    const out = new Map<string, Keyed<Key, Row>>();
-    for (const row of rows) out.set(this.table.keyText(row.key), row);
-    return out;
   }
 }

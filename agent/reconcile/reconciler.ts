@@ -7,6 +7,13 @@ import type { Outcome, RowTrouble } from './outcome.js';
 import { plan, type PlannedPhase } from './plan.js';
 import { blockedBy, inUse } from './relations.js';
 
+export interface ApplyOptions {
+  /** These tables only, where nothing else can have changed. */
+  readonly only?: readonly TableName[] | undefined;
+  /** False: write, remove nothing; for a state that is passed through on the way to another. */
+  readonly prune?: boolean;
+}
+
 /**
  * Makes the kernel match the wishes in its ledgers: level-triggered, ordered,
  * idempotent. A row that fails stays dirty and is tried again with backoff;
@@ -36,11 +43,11 @@ export class Reconciler {
     return new Map([...this.#ledgers].map(([name, ledger]) => [name, ledger.size ?? 0]));
   }
 
-  /** One pass over all tables, or over `only` these where nothing else can have changed. */
-  apply(only?: readonly TableName[]): Outcome {
+  /** One pass. */
+  apply({ only, prune = true }: ApplyOptions = {}): Outcome {
     const chosen = [...this.#ledgers.values()].filter((l) => only === undefined || only.some((name) => name === l.name));
     const run = new Run(this.#ledgers, chosen, this.epoch, this.monotonic());
-    const phases = plan(run.changes(), this.order);
+    const phases = plan(run.changes(), prune ? this.order : this.order.filter((phase) => phase.verb === 'upsert'));
     phases.forEach((planned, i) => {
       run.phase(planned);
       if (planned.phase.judged && !phases.slice(i + 1).some((later) => later.phase.judged)) run.settleEpoch();

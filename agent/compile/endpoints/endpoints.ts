@@ -24,13 +24,21 @@ export interface EndpointSettings {
   readonly routeMetric: number;
 }
 
+const isUp = (up: ReadonlySet<number>) => (endpoint: LocalEndpoint): boolean => up.has(endpoint.ifindex);
+
 /**
  * Rows, routes and programs of this node's pods. Programs go on every pod
  * device, rows only to pods that policy knows: so a device without a row drops
  * instead of being open. Where two endpoints claim one address, the newer
  * device (the higher ifindex) has it, as its CNI ADD came later.
+ * @param up devices that are up; the kernel takes routes only through those
  */
-export function compileEndpoints(endpoints: readonly LocalEndpoint[], policy: Pick<PolicyState, 'endpoints'>, settings: EndpointSettings): EndpointState {
+export function compileEndpoints(
+  endpoints: readonly LocalEndpoint[],
+  up: ReadonlySet<number>,
+  policy: Pick<PolicyState, 'endpoints'>,
+  settings: EndpointSettings,
+): EndpointState {
   const sorted = [...endpoints].sort((a, b) => a.ifindex - b.ifindex);
   const rows = new Map<number, EndpointRow>();
   const local = new Map<string, { address: IpAddress; ifindex: number }>();
@@ -40,7 +48,7 @@ export function compileEndpoints(endpoints: readonly LocalEndpoint[], policy: Pi
     rows.set(endpoint.ifindex, endpointRow(endpoint, tables));
     for (const address of endpoint.addresses) local.set(address.text, { address, ifindex: endpoint.ifindex });
   }
-  return { rows, local, routes: podRoutes(sorted, settings), attachments: sorted.flatMap(programs) };
+  return { rows, local, routes: podRoutes(sorted.filter(isUp(up)), settings), attachments: sorted.flatMap(programs) };
 }
 
 function endpointRow(endpoint: LocalEndpoint, tables: { readonly ingressTable: bigint; readonly egressTable: bigint }): EndpointRow {
@@ -70,7 +78,7 @@ const podRoute = (destination: Cidr, ifindex: number, settings: EndpointSettings
   ifindex,
   gateway: undefined,
   onlink: false,
-  scope: 'link',
+  scope: destination.family === 4 ? 'link' : 'universe', // IPv6 routes have no scope
   type: 'unicast',
   metric: settings.routeMetric,
   protocol: settings.routeProtocol,

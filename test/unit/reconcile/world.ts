@@ -51,10 +51,10 @@ export class World {
     this.reconciler = new Reconciler([...this.ledgers.values()], epoch, () => this.nowMs);
   }
 
-  want(state: State, extra: State = {}): void {
+  want(state: State): void {
     const rows = (of: Readonly<Record<string, readonly string[]>> | undefined): { key: string; row: readonly string[] }[] =>
       Object.entries(of ?? {}).map(([key, row]) => ({ key, row }));
-    for (const [name, ledger] of this.ledgers) ledger.want(rows(state[name]), rows(extra[name]));
+    for (const [name, ledger] of this.ledgers) ledger.want(rows(state[name]));
   }
 
   get state(): Record<string, Record<string, readonly string[]>> {

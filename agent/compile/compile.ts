@@ -1,0 +1,59 @@
+import type { IpAddress } from '../base/address.js';
+import { KERNEL_VXLAN_PORT } from '../model/net-conf.js';
+import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js';
+import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
+import { compileEndpoints, type EndpointSettings } from './endpoints/endpoints.js';
+import type { OverlayState, Uplink } from './overlay/overlay.js';
+import type { Cidr } from '../base/address.js';
+
+/** Program at the overlay device: packets from other nodes, decapsulated. */
+export const FROM_OVERLAY = 'canal_from_ovl';
+
+/** Everything that the kernel should hold on this node, by table. */
+export interface DesiredState {
+  readonly config: ConfigRow;
+  readonly attachments: readonly AttachmentRow[];
+  readonly links: readonly VxlanLinkRow[];
+  readonly addresses: readonly AddressRow[];
+  readonly fdb: readonly FdbRow[];
+  readonly neighbours: readonly NeighbourRow[];
+  readonly routes: readonly RouteRow[];
+  readonly nexthops: ReadonlyMap<string, { readonly cidr: Cidr; readonly nexthop: NexthopRow }>;
+  readonly endpoints: ReadonlyMap<number, EndpointRow>;
+  /** Pods' addresses with their device, the node's own with ifindex 0. */
+  readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
+  readonly policy: PolicyState;
+}
+
+export interface CompileInput {
+  readonly facts: NodeFacts;
+  /** ifindexes of the devices that are up. */
+  readonly up: ReadonlySet<number>;
+  readonly policy: PolicyState;
+  /** Undefined: there is none to build (yet); policy and local pods work without. */
+  readonly overlay: OverlayState | undefined;
+  readonly overlayIfindex: number | undefined;
+  readonly uplink: Uplink | undefined;
+  readonly settings: ConfigSettings & EndpointSettings;
+}
+
+/** Puts policy, overlay and local pods together into one state. Pure. */
+export function compile(input: CompileInput): DesiredState {
+  const { facts, policy, overlay, overlayIfindex, uplink, settings } = input;
+  const pods = compileEndpoints(facts.endpoints, input.up, policy, settings);
+  const overlayPrograms: AttachmentRow[] =
+    overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
+  return {
+    config: compileConfig(settings, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
+    attachments: [...overlayPrograms, ...pods.attachments],
+    links: overlay === undefined ? [] : [overlay.link],
+    addresses: overlay?.addresses ?? [],
+    fdb: overlay?.fdb ?? [],
+    neighbours: overlay?.neighbours ?? [],
+    routes: [...(overlay?.routes ?? []), ...pods.routes],
+    nexthops: overlay?.nexthops ?? new Map(),
+    endpoints: pods.rows,
+    local: new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]),
+    policy,
+  };
+}
