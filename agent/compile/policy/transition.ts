@@ -1,0 +1,164 @@
+import { Cidr, type IpAddress } from '../../base/address.js';
+import { contentId } from '../../base/hash.js';
+import type { PolicyState, RuleRow } from '../desired.js';
+import { classOf } from './lookup.js';
+
+/**
+ * The states to pass through on the way from `previous` (what the maps hold)
+ * to `next`, `next` left to the prune. Each is to be upserted, removing nothing,
+ * in this order: rows, tables, peers, cidrs (in their order), endpoints. After the last one only rows
+ * that nothing points at, and addresses that would be in the same class without
+ * their row, are left to prune. At every moment of it, each endpoint judges each
+ * packet as all of `previous` or all of `next` would.
+ *
+ * Where both addresses change class and endpoints change table, no class of
+ * either state would do: two addresses that next treats alike may have been
+ * told apart before. So addresses first move to *bridge* classes, one for each
+ * pair (old class, new class), which tables of `previous` treat as the old class;
+ * then endpoints move to *bridge* tables, copies of next's which treat a pair as
+ * the new class; then addresses go to their new class, and endpoints last
+ * to their new table. Bridge ids are ids that `previous` does not use, so an
+ * interrupted transition may be followed by any other. `previous` needs
+ * no more than the rows of the maps, so it can be read from the kernel. An
+ * endpoint that next has no more is not spoken for: its device is gone.
+ */
+export function transition(previous: PolicyMaps, next: PolicyState): readonly PolicyState[] {
+  const places = changedPlaces(previous, next);
+  const settled = settle(next, places);
+  const moved = [...next.endpoints].some(([name, tables]) => {
+    const old = previous.endpoints.get(name);
+    return old !== undefined && (old.ingressTable !== tables.ingressTable || old.egressTable !== tables.egressTable);
+  });
+  const changes = places.some(({ from, to }) => from !== to);
+  return moved && changes ? [bridge(previous, next, places), settled] : [settled];
+}
+
+/** What the maps hold: all of a PolicyState but its texts. */
+export type PolicyMaps = Pick<PolicyState, 'rows' | 'tables' | 'peers' | 'cidrs' | 'endpoints'>;
+
+/** An address or prefix that has a row in either state, with the class that holds there before and after. */
+interface Place {
+  readonly at: IpAddress | Cidr;
+  readonly from: bigint;
+  readonly to: bigint;
+  /** Whether next has this row; otherwise it goes at the prune. */
+  readonly stays: boolean;
+}
+
+/** Those where the class changes or the row goes; longest prefix first. */
+function changedPlaces(previous: PolicyMaps, next: PolicyMaps): Place[] {
+  const places: Place[] = [];
+  for (const address of union(previous.peers, next.peers, (row) => row.address)) {
+    const stays = next.peers.has(address.text);
+    const from = previous.peers.get(address.text)?.classId ?? classOf(previous, address);
+    const to = next.peers.get(address.text)?.classId ?? classOf(next, address);
+    if (from !== to || !stays || !previous.peers.has(address.text)) places.push({ at: address, from, to, stays });
+  }
+  for (const cidr of union(previous.cidrs, next.cidrs, (row) => row.cidr).sort((a, b) => b.length - a.length)) {
+    const stays = next.cidrs.has(cidr.text);
+    const from = classOfPrefix(previous, cidr);
+    const to = classOfPrefix(next, cidr);
+    if (from !== to || !stays || !previous.cidrs.has(cidr.text)) places.push({ at: cidr, from, to, stays });
+  }
+  return places;
+}
+
+function union<Row, Place>(a: ReadonlyMap<string, Row>, b: ReadonlyMap<string, Row>, place: (row: Row) => Place): Place[] {
+  const places = [...b.values()].map(place);
+  for (const [key, row] of a) if (!b.has(key)) places.push(place(row));
+  return places;
+}
+
+/** Class of addresses in a prefix and in no longer one. */
+function classOfPrefix({ cidrs }: PolicyMaps, cidr: Cidr): bigint {
+  if (cidrs.size === 0) return 0n;
+  for (let length = cidr.length; length >= 0; length--) {
+    const row = cidrs.get(Cidr.of(cidr.address, length).text);
+    if (row !== undefined) return row.classId;
+  }
+  return 0n;
+}
+
+/** Next, with the rows that the prune will take saying already what will hold without them. */
+function settle(next: PolicyState, places: readonly Place[]): PolicyState {
+  const leaving = places.filter((place) => !place.stays).map((place) => [place, place.to] as const);
+  return leaving.length === 0 ? next : { ...next, ...withClasses(next, leaving) };
+}
+
+function withClasses(maps: PolicyMaps, classes: Iterable<readonly [Place, bigint]>): Pick<PolicyMaps, 'peers' | 'cidrs'> {
+  const peers = new Map(maps.peers);
+  const cidrs = new Map(maps.cidrs);
+  for (const [{ at }, classId] of classes) {
+    if (at instanceof Cidr) cidrs.set(at.text, { cidr: at, classId });
+    else peers.set(at.text, { address: at, classId });
+  }
+  return { peers, cidrs: new Map([...cidrs].sort(([, a], [, b]) => b.cidr.length - a.cidr.length)) };
+}
+
+/** Addresses in bridge classes, moved endpoints at bridge tables, and every entry that either asks for. */
+function bridge(previous: PolicyMaps, next: PolicyState, places: readonly Place[]): PolicyState {
+  const changes = places.filter(({ from, to }) => from !== to);
+  const ids = freshIds(previous, next, changes);
+  const pairs = new Map(changes.map((place) => [ids.classOf(place), place]));
+  const fill = new Filling(next, pairs);
+  for (const table of previous.tables.keys()) fill.add(table, previous, table, 'from');
+  const endpoints = new Map<string, { ingressTable: bigint; egressTable: bigint }>();
+  for (const [name, tables] of next.endpoints) {
+    const old = previous.endpoints.get(name);
+    const pass = (was: bigint | undefined, is: bigint): bigint => {
+      if (was === is || is === 0n) return is;
+      fill.add(ids.tableOf(is), next, is, 'to');
+      return ids.tableOf(is);
+    };
+    endpoints.set(name, { ingressTable: pass(old?.ingressTable, tables.ingressTable), egressTable: pass(old?.egressTable, tables.egressTable) });
+  }
+  const classes = new Map([...next.classes, ...[...pairs].map(([id, { from, to }]) => [id, `on the way from ${from} to ${to}`] as const)]);
+  const { peers, cidrs } = withClasses(next, places.map((place) => [place, place.from === place.to ? place.to : ids.classOf(place)] as const));
+  return { ...next, rows: fill.rows, tables: fill.tables, endpoints, classes, peers, cidrs };
+}
+
+interface BridgeIds {
+  classOf(place: Place): bigint;
+  tableOf(table: bigint): bigint;
+}
+
+/** Ids by content, and by how many interrupted transitions have left some of them in use. */
+function freshIds(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]): BridgeIds {
+  const used = new Set([...previous.peers.values(), ...previous.cidrs.values()].map((row) => row.classId));
+  for (const entries of previous.tables.values()) for (const classId of entries.keys()) used.add(classId);
+  for (let attempt = 0; ; attempt++) {
+    const ids: BridgeIds = {
+      classOf: ({ from, to }) => contentId(`bridge class ${attempt} ${from} ${to}`),
+      tableOf: (table) => contentId(`bridge table ${attempt} ${table}`),
+    };
+    const taken = changes.some((place) => used.has(ids.classOf(place))) || [...next.tables.keys()].some((table) => previous.tables.has(ids.tableOf(table)));
+    if (!taken) return ids;
+  }
+}
+
+/** Tables and rows of the bridge, as they come together. */
+class Filling {
+  readonly tables: Map<bigint, ReadonlyMap<bigint, bigint>>;
+  readonly rows: Map<bigint, readonly RuleRow[]>;
+
+  constructor(next: PolicyState, private readonly pairs: ReadonlyMap<bigint, Place>) {
+    this.tables = new Map(next.tables);
+    this.rows = new Map(next.rows);
+  }
+
+  /** Gives table `id` the entries that `table` has in `maps`, and its answer to one side of each pair. */
+  add(id: bigint, maps: PolicyMaps, table: bigint, side: 'from' | 'to'): void {
+    const own = maps.tables.get(table);
+    if (own === undefined) return;
+    const entries = new Map([...(this.tables.get(id) ?? []), ...own]);
+    for (const [pair, place] of this.pairs) {
+      const entry = own.get(place[side]);
+      if (entry !== undefined) entries.set(pair, entry);
+    }
+    this.tables.set(id, entries);
+    for (const rowsId of own.values()) {
+      const made = maps.rows.get(rowsId);
+      if (made !== undefined) this.rows.set(rowsId, made);
+    }
+  }
+}

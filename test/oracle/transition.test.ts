@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import type { PolicyState, Verdict } from '../../agent/compile/desired.js';
+import { compilePolicy } from '../../agent/compile/policy/compiler.js';
+import { type Packet } from '../../agent/compile/policy/evaluate.js';
+import { lookup } from '../../agent/compile/policy/lookup.js';
+import { type PolicyMaps, transition } from '../../agent/compile/policy/transition.js';
+import { randomEdit } from './edit.js';
+import { SMALL, type Scene, type SceneSize, randomPacket, randomScene } from './generate.js';
+import { Random, seedFromEnv } from './random.js';
+
+const seed = seedFromEnv();
+const SIZE: SceneSize = { ...SMALL, pods: 12 };
+
+/** The maps, written to one row at a time in the order that transition() asks for. */
+class Maps implements PolicyMaps {
+  readonly rows: Map<bigint, PolicyState['rows'] extends ReadonlyMap<bigint, infer R> ? R : never>;
+  readonly tables: Map<bigint, Map<bigint, bigint>>;
+  readonly peers: Map<string, PolicyState['peers'] extends ReadonlyMap<string, infer R> ? R : never>;
+  readonly cidrs: Map<string, PolicyState['cidrs'] extends ReadonlyMap<string, infer R> ? R : never>;
+  readonly endpoints: Map<string, { readonly ingressTable: bigint; readonly egressTable: bigint }>;
+
+  constructor(state: PolicyMaps) {
+    this.rows = new Map(state.rows);
+    this.tables = new Map([...state.tables].map(([id, entries]) => [id, new Map(entries)]));
+    this.peers = new Map(state.peers);
+    this.cidrs = new Map(state.cidrs);
+    this.endpoints = new Map(state.endpoints);
+  }
+
+  /** Yields after every write that can be seen. */
+  *upsert(state: PolicyMaps): Iterable<string> {
+    for (const [id, rows] of state.rows) this.rows.set(id, rows);
+    for (const [id, entries] of state.tables) {
+      const table = this.tables.get(id) ?? new Map<bigint, bigint>();
+      this.tables.set(id, table);
+      for (const [classId, rows] of entries) {
+        if (table.get(classId) === rows) continue;
+        table.set(classId, rows);
+        yield `table ${id} class ${classId}`;
+      }
+    }
+    yield* put(this.peers, state.peers, (a, b) => a.classId === b.classId, 'peer');
+    yield* put(this.cidrs, state.cidrs, (a, b) => a.classId === b.classId, 'cidr');
+    yield* put(this.endpoints, state.endpoints, (a, b) => a.ingressTable === b.ingressTable && a.egressTable === b.egressTable, 'endpoint');
+  }
+
+  *prune(state: PolicyMaps, random: Random): Iterable<string> {
+    for (const key of this.endpoints.keys()) if (!state.endpoints.has(key)) this.endpoints.delete(key);
+    for (const [kept, map, name] of [[state.peers, this.peers, 'peer'], [state.cidrs, this.cidrs, 'cidr']] as const) {
+      for (const key of random.shuffled([...map.keys()])) if (!kept.has(key) && map.delete(key)) yield `prune ${name} ${key}`;
+    }
+    for (const [id, table] of this.tables) {
+      const kept = state.tables.get(id);
+      for (const classId of table.keys()) if (kept?.has(classId) !== true && table.delete(classId)) yield `prune table ${id} class ${classId}`;
+      if (kept === undefined) this.tables.delete(id);
+    }
+    for (const id of this.rows.keys()) if (!state.rows.has(id)) this.rows.delete(id);
+  }
+}
+
+function* put<Row>(map: Map<string, Row>, rows: ReadonlyMap<string, Row>, equal: (a: Row, b: Row) => boolean, name: string): Iterable<string> {
+  for (const [key, row] of rows) {
+    const old = map.get(key);
+    if (old !== undefined && equal(old, row)) continue;
+    map.set(key, row);
+    yield `${name} ${key}`;
+  }
+}
+
+type Probe = { readonly endpoint: string; readonly ingress: boolean; readonly packet: Packet };
+
+function verdict(maps: PolicyMaps, { endpoint, ingress, packet }: Probe): Verdict | undefined | 'no endpoint' {
+  const tables = maps.endpoints.get(endpoint);
+  if (tables === undefined) return 'no endpoint';
+  const table = ingress ? tables.ingressTable : tables.egressTable;
+  return lookup(maps, table, ingress ? packet.source : packet.destination, packet.protocol, packet.port).verdict;
+}
+
+const text = (v: Verdict | undefined | 'no endpoint'): string => (typeof v === 'object' ? `${v.allow} ${v.rule} ${v.log}` : String(v));
+
+function probes(random: Random, before: Scene, after: Scene): Probe[] {
+  const names = before.facts.endpoints.map((e) => `${e.namespace}/${e.pod}`);
+  const packets = random.list(15, 15, () => randomPacket(random, random.pick([before, after]), SIZE.families));
+  return packets.flatMap((packet) => names.map((endpoint) => ({ endpoint, ingress: random.chance(0.5), packet })));
+}
+
+/** Goes from what is in `maps` to `next`, and checks every probe after every write. Stops after `limit` writes. */
+function walk(maps: Maps, next: PolicyState, checked: readonly Probe[], random: Random, label: string, limit = Infinity): number {
+  const old = checked.map((probe) => text(verdict(maps, probe)));
+  const target = checked.map((probe) => text(verdict(next, probe)));
+  let writes = 0;
+  const check = (at: string): void => {
+    checked.forEach((probe, i) => {
+      if (target[i] === 'no endpoint') return; // its device is gone
+      const now = text(verdict(maps, probe));
+      if (now !== old[i] && now !== target[i]) expect.fail(`seed ${seed}, ${label}, after ${at}: ${JSON.stringify(probe)} is ${now}, before ${old[i]}, after all ${target[i]}`);
+    });
+  };
+  for (const state of transition(maps, next)) {
+    for (const at of maps.upsert(state)) {
+      check(at);
+      if (++writes >= limit) return writes;
+    }
+  }
+  // All that is left to prune must already be without effect.
+  checked.forEach((probe, i) => expect(text(verdict(maps, probe)), label).toBe(target[i] === 'no endpoint' ? text(verdict(maps, probe)) : target[i]));
+  for (const at of maps.prune(next, random)) check(at);
+  return writes;
+}
+
+const plain = (maps: PolicyMaps): PolicyMaps =>
+  ({ rows: maps.rows, tables: maps.tables, peers: maps.peers, cidrs: maps.cidrs, endpoints: maps.endpoints });
+
+describe('a transition between any two states', () => {
+  it('shows each packet the old verdict or the new one after every single write, and ends in the new state', { timeout: 120_000 }, () => {
+    const random = new Random(seed);
+    let bridged = 0;
+    for (let run = 0; run < 120; run++) {
+      const before = randomScene(random, SIZE);
+      const after = randomEdit(random, before, SIZE, random.int(1, 12));
+      const maps = new Maps(compilePolicy(before.snapshot, before.facts));
+      const next = compilePolicy(after.snapshot, after.facts);
+      if (transition(maps, next).length > 1) bridged++;
+      walk(maps, next, probes(random, before, after), random, `run ${run}`);
+      expect(plain(maps)).toEqual(plain(next));
+    }
+    expect(bridged, `seed ${seed}`).toBeGreaterThan(20);
+  });
+
+  it('may be broken off at any write and followed by another', { timeout: 120_000 }, () => {
+    const random = new Random(seed);
+    for (let run = 0; run < 60; run++) {
+      const before = randomScene(random, SIZE);
+      const maps = new Maps(compilePolicy(before.snapshot, before.facts));
+      let scene = before;
+      for (let leg = 0; leg < 4; leg++) {
+        const target = random.chance(0.2) ? before : randomEdit(random, scene, SIZE, random.int(1, 8));
+        const next = compilePolicy(target.snapshot, target.facts);
+        walk(maps, next, probes(random, scene, target), random, `run ${run} leg ${leg}`, leg === 3 ? Infinity : random.int(1, 120));
+        if (leg === 3) expect(plain(maps)).toEqual(plain(next));
+        scene = target;
+      }
+    }
+  });
+
+  it('takes one step where only addresses or only tables changed', () => {
+    const random = new Random(seed);
+    const { snapshot, facts } = randomScene(random, SIZE);
+    const state = compilePolicy(snapshot, facts);
+    expect(transition(state, state)).toEqual([state]);
+    const empty: PolicyMaps = { rows: new Map(), tables: new Map(), peers: new Map(), cidrs: new Map(), endpoints: new Map() };
+    expect(transition(empty, state)).toEqual([state]);
+  });
+});
