@@ -20,9 +20,11 @@ bpf: machine
 
 native: machine
 	@$(MAKE) --no-print-directory -C native
+	@$(MAKE) --no-print-directory -C native/cni
+	@$(MAKE) --no-print-directory -C native/lab
 
 agent/kernel/abi.generated.ts: bpf agent/kernel/codegen.mjs
-	@node agent/kernel/codegen.mjs build/bpf/abi.o $@
+	@node agent/kernel/codegen.mjs $@ build/bpf/abi.o
 
 build: machine bpf native node_modules/.package-lock.json agent/kernel/abi.generated.ts
 	@tsc -p .
