@@ -57,6 +57,7 @@ export function selectorText(selector: Selector): string {
       return `!(${selectorText(selector.of)})`;
     case 'and':
     case 'or': {
+      if (selector.of.length === 0) return selector.op === 'and' ? 'all()' : '!(all())'; // not one text for everything and nothing
       const parts = [...new Set(selector.of.map(selectorText))].sort();
       return `(${parts.join(selector.op === 'and' ? ' && ' : ' || ')})`;
     }
