@@ -37,8 +37,9 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** Moves time forward, waking sleepers in their order; pending work gets a turn after each. */
+  /** Moves time forward, waking sleepers in their order; pending work gets a turn before, after, and after each. */
   async advance(ms: number): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
     const end = this.#now + ms;
     for (;;) {
       const next = [...this.#sleepers].filter((s) => s.at <= end).sort((a, b) => a.at - b.at)[0];
