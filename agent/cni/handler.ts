@@ -22,31 +22,41 @@ export type CniHandler = (raw: RawRequest, signal: AbortSignal) => Promise<RawAn
  */
 export function createHandler(context: CniContext, queue: DelQueue): CniHandler {
   const turns = new Serial();
-  const inTurn = <T>(containerId: string, hostDevice: () => string, work: () => Promise<T>): Promise<T> =>
-    turns.run(`container ${containerId}`, () => turns.run(`device ${hostDevice()}`, work));
-  const gcTurn: InTurn = ({ endpoint }, work) => inTurn(endpoint.containerId, () => endpoint.hostDevice, work);
-  const dispatch = (request: CniRequest, signal: AbortSignal): Promise<object | undefined> => {
-    if (!('attachment' in request)) return serve(context, request, signal, gcTurn);
-    const { attachment } = request;
-    return inTurn(attachment.containerId, () => deviceOf(context, attachment), () => serve(context, request, signal, gcTurn));
+  const inDeviceTurn = <T>(device: () => string, work: () => Promise<T>): Promise<T> => turns.run(`device ${device()}`, work);
+  const inContainerTurn = <T>(containerId: string, work: () => Promise<T>): Promise<T> => turns.run(`container ${containerId}`, work);
+  const gcTurn: InTurn = ({ endpoint }, work) => inContainerTurn(endpoint.containerId, () => inDeviceTurn(() => endpoint.hostDevice, work));
+
+  const inTheContainersTurn: Dispatch = (request, signal) =>
+    'attachment' in request
+      ? inDeviceTurn(() => deviceOf(context, request.attachment), () => serve(context, request, signal, gcTurn))
+      : serve(context, request, signal, gcTurn);
+  const replayed: CniHandler = (raw, signal) => respond(context, raw, signal, inTheContainersTurn);
+  const dispatch: Dispatch = (request, signal) => {
+    if (!('attachment' in request)) return inTheContainersTurn(request, signal);
+    const { containerId } = request.attachment;
+    return inContainerTurn(containerId, async () => {
+      if (request.verb === 'ADD') await queue.replay(replayed, containerId);
+      return inTheContainersTurn(request, signal);
+    });
   };
-  const handler: CniHandler = async (raw, signal) => {
-    const started = context.clock.monotonic();
-    const about = { verb: raw.env.get('CNI_COMMAND'), container: raw.env.get('CNI_CONTAINERID'), args: raw.env.get('CNI_ARGS') };
-    const took = (): number => Math.round(context.clock.monotonic() - started);
-    try {
-      const request = decodeRequest(raw);
-      if (request.verb === 'ADD') await queue.replay(handler, request.attachment.containerId);
-      const result = await dispatch(request, signal);
-      context.log.info({ ...about, ms: took() }, 'CNI request served');
-      return { status: 0, output: result === undefined ? '' : `${JSON.stringify(result)}\n` };
-    } catch (error) {
-      const answer = encodeError(error, raw.config);
-      context.log.warn({ ...about, ms: took(), err: error, code: answer.code }, 'CNI request refused');
-      return { status: 1, output: `${JSON.stringify(answer)}\n` };
-    }
-  };
-  return handler;
+  return (raw, signal) => respond(context, raw, signal, dispatch);
+}
+
+type Dispatch = (request: CniRequest, signal: AbortSignal) => Promise<object | undefined>;
+
+async function respond(context: CniContext, raw: RawRequest, signal: AbortSignal, dispatch: Dispatch): Promise<RawAnswer> {
+  const started = context.clock.monotonic();
+  const about = { verb: raw.env.get('CNI_COMMAND'), container: raw.env.get('CNI_CONTAINERID'), args: raw.env.get('CNI_ARGS') };
+  const took = (): number => Math.round(context.clock.monotonic() - started);
+  try {
+    const result = await dispatch(decodeRequest(raw), signal);
+    context.log.info({ ...about, ms: took() }, 'CNI request served');
+    return { status: 0, output: result === undefined ? '' : `${JSON.stringify(result)}\n` };
+  } catch (error) {
+    const answer = encodeError(error, raw.config);
+    context.log.warn({ ...about, ms: took(), err: error, code: answer.code }, 'CNI request refused');
+    return { status: 1, output: `${JSON.stringify(answer)}\n` };
+  }
 }
 
 async function serve(context: CniContext, request: CniRequest, signal: AbortSignal, gcTurn: InTurn): Promise<object | undefined> {

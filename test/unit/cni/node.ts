@@ -1,0 +1,111 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Cidr } from '../../../agent/base/address.js';
+import { systemClock, type Clock } from '../../../agent/base/clock.js';
+import type { CniContext, PodAnnotator } from '../../../agent/cni/context.js';
+import { EndpointStore } from '../../../agent/cni/endpoint-store.js';
+import { createHandler, type CniHandler } from '../../../agent/cni/handler.js';
+import { DelQueue } from '../../../agent/cni/queue.js';
+import { recover, type Recovery } from '../../../agent/cni/recover.js';
+import type { FileLock } from '../../../agent/ipam/lock.js';
+import { Ipam } from '../../../agent/ipam/ipam.js';
+import { Serial } from '../../../agent/ipam/serial.js';
+import { FakeDataplane } from './fake-dataplane.js';
+
+/** A lock within this process, which is all that a test has. */
+export class ProcessLock implements FileLock {
+  private readonly serial = new Serial();
+  hold<T>(path: string, work: () => Promise<T> | T): Promise<T> {
+    return this.serial.run(path, work);
+  }
+}
+
+export interface Answer {
+  readonly status: 0 | 1;
+  readonly json: Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+}
+
+/** One node: directories that outlive the agent, a dataplane that does too, and an agent that may be restarted. */
+export class Node {
+  readonly directory = mkdtempSync(join(tmpdir(), 'canal-cni-'));
+  readonly dataplane = new FakeDataplane();
+  readonly annotated: string[] = [];
+  podCidrs: readonly Cidr[] | undefined = [Cidr.parse('10.244.1.0/24')!];
+  podMtu: number | undefined = 1450;
+  clock: Clock = systemClock;
+  context!: CniContext;
+  handler!: CniHandler;
+
+  constructor() {
+    this.start();
+  }
+
+  /** A new agent on what the old one left, without recovery. */
+  start(): void {
+    const log = pino({ level: 'silent' });
+    const note = (verb: string) => (endpoint: { pod: string; containerId: string }) => void this.annotated.push(`${verb} ${endpoint.pod} ${endpoint.containerId}`);
+    const annotator: PodAnnotator = { attached: note('attached'), detached: note('detached') };
+    this.context = {
+      dataplane: this.dataplane,
+      network: { podCidrs: () => this.podCidrs, podMtu: () => this.podMtu },
+      ipam: new Ipam(new ProcessLock()),
+      endpoints: new EndpointStore(join(this.directory, 'endpoints')),
+      annotator,
+      clock: this.clock,
+      log,
+    };
+    this.queue = new DelQueue(join(this.directory, 'queue'), log);
+    this.handler = createHandler(this.context, this.queue);
+  }
+  queue!: DelQueue;
+
+  async restart(): Promise<Recovery> {
+    this.start();
+    return recover(this.context, [join(this.directory, 'networks', 'net')]);
+  }
+
+  /** A configuration for this node's directories. */
+  config(more: object = {}): object {
+    return { cniVersion: '1.0.0', name: 'net', type: 'canal', ipam: { type: 'host-local', dataDir: join(this.directory, 'networks') }, ...more };
+  }
+
+  env(command: string, container: string, pod = container, more: Record<string, string> = {}): Record<string, string> {
+    return {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: container,
+      CNI_NETNS: `/netns/${container}`,
+      CNI_IFNAME: 'eth0',
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${pod};K8S_POD_INFRA_CONTAINER_ID=${container};K8S_POD_UID=uid-${pod}`,
+      ...more,
+    };
+  }
+
+  async call(env: Record<string, string>, config: object | string, deadlineMs = 5_000): Promise<Answer> {
+    const text = typeof config === 'string' ? config : JSON.stringify(config);
+    const answer = await this.handler({ env: new Map(Object.entries(env)), config: Buffer.from(text) }, AbortSignal.timeout(deadlineMs));
+    return { status: answer.status, json: answer.output === '' ? {} : (JSON.parse(answer.output) as Answer['json']) };
+  }
+
+  add(container: string, pod = container, config: object = {}): Promise<Answer> {
+    return this.call(this.env('ADD', container, pod), this.config(config));
+  }
+
+  del(container: string, pod = container, config: object = {}): Promise<Answer> {
+    return this.call(this.env('DEL', container, pod), this.config(config));
+  }
+
+  /** Addresses reserved on disk. */
+  reserved(): string[] {
+    try {
+      return readdirSync(join(this.directory, 'networks', 'net')).filter((name) => /^[\d.]+$|:/.test(name)).sort();
+    } catch {
+      return [];
+    }
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
