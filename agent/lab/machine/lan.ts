@@ -45,7 +45,7 @@ async function attach(place: Place, node: string, pid: number, address: string):
 // stays in the machine's: a socket belongs to the namespace that it was made in.
 const LISTENER = `const server = require('node:net').createServer();
 server.listen({ host: process.argv[1], port: Number(process.argv[2]), backlog: 1024 }, () =>
-  process.send('listening', server, () => process.disconnect()));
+  process.send('listening', server, () => process.exit(0)));
 server.on('error', (error) => { console.error(error.message); process.exit(1); });`;
 
 /**

@@ -20,10 +20,10 @@ export interface RunResult {
 /** Runs a command to its end. Never throws: a command that cannot be started has code 127. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: 'pipe', ...(options.env === undefined ? {} : { env: options.env }) });
+    const child = spawn(command, args, { stdio: 'pipe', detached: true, ...(options.env === undefined ? {} : { env: options.env }) });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 30_000);
+    const timer = setTimeout(() => killGroup(child.pid), options.timeoutMs ?? 30_000);
     const finish = (code: number): void => {
       clearTimeout(timer);
       resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
@@ -39,6 +39,15 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
   });
+}
+
+// The whole group: a grandchild that lives on would keep the pipes open.
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
 }
 
 /** As {@link run}, but throws CanalError KERNEL with the command's own words unless it exits 0. Gives standard output. */
