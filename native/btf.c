@@ -26,7 +26,7 @@ static void print_struct(struct text *text, const struct btf *btf, uint32_t id)
 	const struct btf_type *type = btf__type_by_id(btf, id);
 	const struct btf_member *member = btf_members(type);
 
-	print(text, "struct %s %u\n", btf__name_by_offset(btf, type->name_off), type->size);
+	print(text, "struct: %s %u\n", btf__name_by_offset(btf, type->name_off), type->size);
 	for (int i = 0; i < btf_vlen(type); i++, member++)
 		print(text, "%s %u %lld\n", btf__name_by_offset(btf, member->name_off),
 		      btf_member_bit_offset(type, i) / 8, (long long)btf__resolve_size(btf, member->type));
@@ -66,7 +66,7 @@ static void print_side(struct text *text, const struct btf *btf, const char *sid
 	const struct btf_type *type = btf__type_by_id(btf, id);
 
 	if (type)
-		print(text, "%s %s %u\n", side, btf__name_by_offset(btf, type->name_off), type->size);
+		print(text, "%s: %s %u\n", side, btf__name_by_offset(btf, type->name_off), type->size);
 }
 
 int canal_btf_of_map(int fd, char *out, uint32_t size, uint32_t *needed)

@@ -105,8 +105,8 @@ int canal_object_program(int object, const char *program); // fd, owned by the o
 int canal_object_pin_programs(int object, const char *dir);
 int canal_object_close(int object);
 // Layouts of all structs in BTF of an object file, or of a map's key and value
-// (fd), as text: "struct NAME SIZE\n" and "NAME OFFSET SIZE\n" for each member;
-// for a map "key NAME SIZE" and "value NAME SIZE" first. Returns bytes without
+// (fd), as text: "struct: NAME SIZE\n" and "NAME OFFSET SIZE\n" for each member;
+// for a map "key: NAME SIZE" and "value: NAME SIZE" first. Returns bytes without
 // the NUL, or -ENOSPC with *needed.
 int canal_btf_of_file(const char *path, char *out, uint32_t size, uint32_t *needed);
 int canal_btf_of_map(int fd, char *out, uint32_t size, uint32_t *needed);

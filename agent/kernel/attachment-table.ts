@@ -1,0 +1,135 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AttachmentRow } from '../compile/desired.js';
+import type { Table } from '../reconcile/table.js';
+import { canalAttachmentCodec, type CanalAttachment } from './abi.generated.js';
+import { decodeAll } from './codec.js';
+import { eachRow } from './each-row.js';
+import { grow, native, nativeResult } from './library.js';
+import { listLinks } from './netlink.js';
+import type { WriteCounter } from './write-counter.js';
+
+export interface AttachmentKey {
+  readonly ifindex: number;
+  readonly egress: boolean;
+}
+
+export interface AttachmentOptions {
+  /** Names of our programs, as in the object. */
+  readonly programs: readonly string[];
+  /** Descriptor and id of a program by name. */
+  readonly program: (name: string) => { readonly fd: number; readonly id: number };
+  /** Directory in a bpffs for tcx links. */
+  readonly linkDir: string;
+  /**
+   * Whether a device gets a tcx link instead of a clsact filter. tcx runs 1 to 3 %
+   * faster but takes 8 ms to attach, which a pod's ADD would wait for.
+   */
+  readonly tcx: (device: string) => boolean;
+}
+
+/** Whether this kernel has tcx (6.6 and later). */
+export const hasTcx = (): boolean => nativeResult('canal_has_tcx') === 1;
+
+/** tcx where the kernel has it, but for pods' devices. */
+export function tcxButForPods(podPrefix: string): (device: string) => boolean {
+  const has = hasTcx();
+  return (device) => has && !device.startsWith(podPrefix);
+}
+
+/** Object names are cut by the kernel at 15 characters. */
+const kernelName = (program: string): string => program.slice(0, 15);
+
+/** Programs at the tc hooks of devices. Ours are recognised by program name. */
+export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
+  readonly name = 'attachment';
+
+  constructor(
+    private readonly options: AttachmentOptions,
+    private readonly writes: WriteCounter,
+  ) {
+    mkdirSync(options.linkDir, { recursive: true, mode: 0o700 });
+  }
+
+  /** A program of our name that is not the loaded one (an older version) shows as `name#id`, which equals no desired row. */
+  list(): Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }> {
+    const devices = new Map(listLinks().map((link) => [link.ifindex, link.name]));
+    const rows = new Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }>();
+    for (const found of this.attached([...devices.keys()])) {
+      const key = { ifindex: found.ifindex, egress: found.egress !== 0 };
+      const program = this.programOf(found);
+      const text = this.keyText(key);
+      const row = { ...key, device: devices.get(found.ifindex) ?? '', program };
+      // Two programs of ours at one hook are one too many, whatever they are.
+      rows.set(text, { key, row: rows.has(text) ? { ...row, program: `${program}#two` } : row });
+    }
+    return rows;
+  }
+
+  keyText(key: AttachmentKey): string {
+    return `${key.ifindex} ${key.egress ? 'egress' : 'ingress'}`;
+  }
+
+  equal(actual: AttachmentRow, desired: AttachmentRow): boolean {
+    return actual.program === desired.program;
+  }
+
+  upsert(rows: readonly { readonly key: AttachmentKey; readonly row: AttachmentRow }[]): (Error | undefined)[] {
+    const before = this.attached(rows.map(({ key }) => key.ifindex));
+    this.removeOrphanPins();
+    return eachRow(rows, ({ key, row }) => {
+      const tcx = this.options.tcx(row.device);
+      const { fd } = this.options.program(row.program);
+      native('canal_attach', this.subject(key), key.ifindex, fd, Number(key.egress), Number(tcx), this.pin(row.device, key));
+      this.writes.add(this.name, 1);
+      const other = before.some((found) => found.ifindex === key.ifindex && (found.egress !== 0) === key.egress && (found.tcx !== 0) !== tcx);
+      if (other) this.detach(key, row.device, !tcx);
+    });
+  }
+
+  remove(keys: readonly AttachmentKey[]): (Error | undefined)[] {
+    const devices = new Map(listLinks().map((link) => [link.ifindex, link.name]));
+    const there = this.attached(keys.map((key) => key.ifindex));
+    return eachRow(keys, (key) => {
+      for (const found of there) {
+        if (found.ifindex === key.ifindex && (found.egress !== 0) === key.egress) this.detach(key, devices.get(key.ifindex) ?? '', found.tcx !== 0);
+      }
+    });
+  }
+
+  private detach(key: AttachmentKey, device: string, tcx: boolean): void {
+    native('canal_detach', this.subject(key), key.ifindex, Number(key.egress), Number(tcx), this.pin(device, key));
+    this.writes.add(this.name, 1);
+  }
+
+  private attached(ifindexes: readonly number[]): CanalAttachment[] {
+    const unique = Uint32Array.from(new Set(ifindexes));
+    const devices = Buffer.from(unique.buffer);
+    const names = this.options.programs.join(',');
+    const { buffer, count } = grow('canal_attachments', canalAttachmentCodec.size, unique.length * 2 + 16, (out, capacity, needed) =>
+      nativeResult('canal_attachments', devices, unique.length, names, out, capacity, needed),
+    );
+    return decodeAll(canalAttachmentCodec, buffer, count);
+  }
+
+  private programOf(found: CanalAttachment): string {
+    const name = this.options.programs.find((program) => kernelName(program) === found.progName) ?? found.progName;
+    return this.options.program(name).id === found.progId ? name : `${name}#${found.progId}`;
+  }
+
+  private pin(device: string, key: AttachmentKey): string {
+    return join(this.options.linkDir, `${device}-${key.egress ? 'egress' : 'ingress'}`);
+  }
+
+  /** Links of devices that are gone hold nothing any more but their pin. */
+  private removeOrphanPins(): void {
+    const devices = new Set(listLinks().map((link) => link.name));
+    for (const pin of readdirSync(this.options.linkDir)) {
+      if (!devices.has(pin.replace(/-(in|e)gress$/, ''))) rmSync(join(this.options.linkDir, pin), { force: true });
+    }
+  }
+
+  private subject(key: AttachmentKey): string {
+    return `${this.name} ${this.keyText(key)}`;
+  }
+}

@@ -1,0 +1,63 @@
+import { IpAddress } from '../base/address.js';
+import type { FdbRow } from '../compile/desired.js';
+import type { Table } from '../reconcile/table.js';
+import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
+import { from16, isZero, to16 } from './address-bytes.js';
+import { macBytes, macText } from './mac.js';
+import { FAMILY_BRIDGE, listNeighbours, NTF_SELF, NUD_PERMANENT, sendRows } from './netlink.js';
+import { OVERLAY_DEVICE, ourDevices } from './our-devices.js';
+import type { WriteCounter } from './write-counter.js';
+
+export interface FdbKey {
+  readonly ifindex: number;
+  readonly mac: string;
+}
+
+/** Equals no desired row: the MAC has several remotes. */
+const SEVERAL = IpAddress.fromBytes(new Uint8Array(4));
+
+/** Permanent FDB entries of overlay devices. The all-zero MAC (default remote) is not ours. */
+export class FdbTable implements Table<FdbKey, FdbRow> {
+  readonly name = 'fdb';
+
+  constructor(private readonly writes: WriteCounter) {}
+
+  list(): Map<string, { readonly key: FdbKey; readonly row: FdbRow }> {
+    const devices = ourDevices(OVERLAY_DEVICE);
+    const rows = new Map<string, { readonly key: FdbKey; readonly row: FdbRow }>();
+    for (const raw of listNeighbours(FAMILY_BRIDGE)) {
+      const destination = from16(raw.dst, raw.dstFamily === 6 ? 6 : 4);
+      if (!devices.has(raw.ifindex) || (raw.state & NUD_PERMANENT) === 0 || isZero(raw.mac) || destination === undefined) continue;
+      const row = { ifindex: raw.ifindex, mac: macText(raw.mac), destination };
+      const text = this.keyText(row);
+      rows.set(text, { key: { ifindex: row.ifindex, mac: row.mac }, row: rows.has(text) ? { ...row, destination: SEVERAL } : row });
+    }
+    return rows;
+  }
+
+  keyText(key: FdbKey): string {
+    return `${key.ifindex} ${key.mac}`;
+  }
+
+  equal(actual: FdbRow, desired: FdbRow): boolean {
+    return actual.destination.text === desired.destination.text;
+  }
+
+  /** The kernel replaces the first remote of a MAC only, so one with several is taken away first. */
+  upsert(rows: readonly { readonly key: FdbKey; readonly row: FdbRow }[]): (Error | undefined)[] {
+    const actual = this.list();
+    this.remove(rows.map(({ key }) => key).filter((key) => actual.get(this.keyText(key))?.row.destination === SEVERAL));
+    return sendRows('canal_neigh_replace', this.name, canalNeighCodec, rows.map(({ row }) => rawOf(row, row.destination)), (i) => this.keyText(rows[i]!.key), this.writes);
+  }
+
+  remove(keys: readonly FdbKey[]): (Error | undefined)[] {
+    return sendRows('canal_neigh_delete', this.name, canalNeighCodec, keys.map((key) => rawOf(key, undefined)), (i) => this.keyText(keys[i]!), this.writes);
+  }
+}
+
+function rawOf(key: FdbKey, destination: IpAddress | undefined): CanalNeigh {
+  return {
+    ifindex: key.ifindex, state: NUD_PERMANENT, family: FAMILY_BRIDGE, flags: NTF_SELF,
+    dst: to16(destination), dstFamily: destination?.family ?? 4, mac: macBytes(key.mac),
+  };
+}

@@ -1,0 +1,55 @@
+import type { Family } from '../base/address.js';
+import type { NeighbourRow } from '../compile/desired.js';
+import type { Table } from '../reconcile/table.js';
+import type { AddressKey } from './address-table.js';
+import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
+import { from16, to16 } from './address-bytes.js';
+import { macBytes, macText } from './mac.js';
+import { listNeighbours, NUD_PERMANENT, sendRows } from './netlink.js';
+import { OVERLAY_DEVICE, ourDevices } from './our-devices.js';
+import type { WriteCounter } from './write-counter.js';
+
+/** Permanent neighbours on overlay devices: all are ours, nothing else makes any there. */
+export class NeighbourTable implements Table<AddressKey, NeighbourRow> {
+  readonly name = 'neighbour';
+
+  constructor(
+    private readonly families: readonly Family[],
+    private readonly writes: WriteCounter,
+  ) {}
+
+  list(): Map<string, { readonly key: AddressKey; readonly row: NeighbourRow }> {
+    const devices = ourDevices(OVERLAY_DEVICE);
+    const raws = this.families.flatMap((family) => listNeighbours(family));
+    const rows = raws.filter((raw) => devices.has(raw.ifindex) && (raw.state & NUD_PERMANENT) !== 0).flatMap(rowOf);
+    return new Map(rows.map((row) => [this.keyText(row), { key: { ifindex: row.ifindex, address: row.address }, row }]));
+  }
+
+  keyText(key: AddressKey): string {
+    return `${key.ifindex} ${key.address.text}`;
+  }
+
+  equal(actual: NeighbourRow, desired: NeighbourRow): boolean {
+    return actual.mac === desired.mac;
+  }
+
+  upsert(rows: readonly { readonly key: AddressKey; readonly row: NeighbourRow }[]): (Error | undefined)[] {
+    return sendRows('canal_neigh_replace', this.name, canalNeighCodec, rows.map(({ row }) => rawOf(row, row.mac)), (i) => this.keyText(rows[i]!.key), this.writes);
+  }
+
+  remove(keys: readonly AddressKey[]): (Error | undefined)[] {
+    return sendRows('canal_neigh_delete', this.name, canalNeighCodec, keys.map((key) => rawOf(key, '')), (i) => this.keyText(keys[i]!), this.writes);
+  }
+}
+
+function rowOf(raw: CanalNeigh): NeighbourRow[] {
+  const address = from16(raw.dst, raw.family === 4 ? 4 : 6);
+  return address === undefined ? [] : [{ ifindex: raw.ifindex, address, mac: macText(raw.mac) }];
+}
+
+function rawOf(key: AddressKey, mac: string): CanalNeigh {
+  return {
+    ifindex: key.ifindex, state: NUD_PERMANENT, family: key.address.family, flags: 0,
+    dst: to16(key.address), dstFamily: key.address.family, mac: macBytes(mac),
+  };
+}
