@@ -24,11 +24,15 @@ export function decodeNetworkPolicy(raw: unknown): { policy: Policy | undefined;
     return { policy: undefined, problems: [{ object, field: 'metadata', message: 'must have a namespace and a name' }] };
   }
   const problems: Problem[] = [];
-  const report: Report = (field, message) => problems.push({ object: `NetworkPolicy ${namespace}/${name}`, field, message });
+  const report: Report = (field, message) => {
+    problems.push({ object: `NetworkPolicy ${namespace}/${name}`, field, message });
+    return undefined;
+  };
   return { policy: decodeSpec(raw['spec'], namespace, name, report), problems };
 }
 
-type Report = (field: string, message: string) => void;
+/** Returns undefined, for the caller to return. */
+type Report = (field: string, message: string) => undefined;
 
 /** In none of no nets: a peer that nothing satisfies. */
 const NOBODY: Peer = { nets: [] };
@@ -84,9 +88,8 @@ function decodeRules(raw: unknown, direction: Direction, namespace: string, repo
   return raw.map((rule: unknown, i) => decodeRule(rule, direction, namespace, `spec.${direction}[${i}]`, report));
 }
 
-function decodeRule(raw: unknown, direction: Direction, namespace: string, path: string, report: Report): Rule {
+function decodeRule(rule: unknown, direction: Direction, namespace: string, path: string, report: Report): Rule {
   const peersField = direction === 'ingress' ? 'from' : 'to';
-  const rule = raw ?? {};
   if (!isObject(rule)) {
     report(path, 'must be an object; the rule allows nothing');
     return ALLOWS_NOTHING;
@@ -111,7 +114,7 @@ function decodeList<T>(raw: unknown, path: string, report: Report, decode: (item
 }
 
 function decodePeer(raw: unknown, namespace: string, path: string, report: Report): Peer | undefined {
-  const refuse = (field: string, message: string): undefined => report(path + field, `${message}; the peer matches nothing`) as undefined;
+  const refuse = (field: string, message: string): undefined => report(path + field, `${message}; the peer matches nothing`);
   if (!isObject(raw)) return refuse('', 'must be an object');
   const unknown = unknownFields(raw, ['podSelector', 'namespaceSelector', 'ipBlock'])[0];
   if (unknown !== undefined) return refuse(unknown.field, unknown.message);
@@ -153,7 +156,7 @@ const PROTOCOLS: ReadonlyMap<unknown, number> = new Map([['TCP', TCP], ['UDP', U
 const PORT_NAME = /^(?=.*[a-z])[a-z0-9-]{1,15}$/;
 
 function decodePort(raw: unknown, path: string, report: Report): ServiceMatch | undefined {
-  const refuse = (field: string, message: string): undefined => report(path + field, `${message}; the port matches nothing`) as undefined;
+  const refuse = (field: string, message: string): undefined => report(path + field, `${message}; the port matches nothing`);
   if (!isObject(raw)) return refuse('', 'must be an object');
   const unknown = unknownFields(raw, ['protocol', 'port', 'endPort'])[0];
   if (unknown !== undefined) return refuse(unknown.field, unknown.message);
