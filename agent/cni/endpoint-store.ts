@@ -27,7 +27,7 @@ export const recordKey = (record: EndpointRecord): string => endpointKey(record.
 /**
  * One JSON file an attachment, in a directory that survives the agent (not
  * necessarily the machine: what a reboot leaves is stale and found so at start).
- * Memory holds what disk holds; writes are atomic and on disk before they count.
+ * Memory holds what disk holds; writes are atomic, and a finished attachment is on disk before ADD answers.
  */
 export class EndpointStore {
   private readonly records = new Map<string, EndpointRecord>();
@@ -57,7 +57,7 @@ export class EndpointStore {
   put(record: EndpointRecord): void {
     const path = this.pathOf(recordKey(record));
     try {
-      writeSynced(`${path}.tmp`, JSON.stringify(toJson(record), null, 1));
+      writeWhole(`${path}.tmp`, JSON.stringify(toJson(record), null, 1), record.state === 'ready');
       renameSync(`${path}.tmp`, path);
     } catch (cause) {
       throw new CanalError('CNI', `cannot write ${path}`, { subject: path, cause });
@@ -96,11 +96,12 @@ export class EndpointStore {
   }
 }
 
-function writeSynced(path: string, text: string): void {
+/** Unfinished attachments need no fsync: they die with the machine, and a killed agent's writes are safe in the page cache. */
+function writeWhole(path: string, text: string, synced: boolean): void {
   const fd = openSync(path, 'w', 0o600);
   try {
     writeSync(fd, text);
-    fsyncSync(fd);
+    if (synced) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }

@@ -22,6 +22,8 @@ export class FakeDataplane implements EndpointDataplane {
   readonly failing = new Set<string>();
   synced = true;
   enforceStalls = false;
+  /** An agent awaits it before and after every step, so a test can stop one dead there. */
+  atStep: () => Promise<void> = async () => undefined;
   private nextIfindex = 10;
 
   async ready(signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { Cidr } from '../../../agent/base/address.js';
 import { systemClock, type Clock } from '../../../agent/base/clock.js';
 import type { CniContext, PodAnnotator } from '../../../agent/cni/context.js';
+import type { EndpointDataplane } from '../../../agent/cni/dataplane.js';
 import { EndpointStore } from '../../../agent/cni/endpoint-store.js';
 import { createHandler, type CniHandler } from '../../../agent/cni/handler.js';
 import { DelQueue } from '../../../agent/cni/queue.js';
@@ -17,8 +18,14 @@ import { FakeDataplane } from './fake-dataplane.js';
 /** A lock within this process, which is all that a test has. */
 export class ProcessLock implements FileLock {
   private readonly serial = new Serial();
+  constructor(private readonly atStep: () => Promise<void> = async () => undefined) {}
   hold<T>(path: string, work: () => Promise<T> | T): Promise<T> {
-    return this.serial.run(path, work);
+    return this.serial.run(path, async () => {
+      await this.atStep();
+      const result = await work();
+      await this.atStep();
+      return result;
+    });
   }
 }
 
@@ -38,6 +45,8 @@ export class Node {
   context!: CniContext;
   handler!: CniHandler;
 
+  private agents = 0;
+
   constructor() {
     this.start();
   }
@@ -46,11 +55,16 @@ export class Node {
   start(): void {
     const log = pino({ level: 'silent' });
     const note = (verb: string) => (endpoint: { pod: string; containerId: string }) => void this.annotated.push(`${verb} ${endpoint.pod} ${endpoint.containerId}`);
+    const agent = ++this.agents;
+    const alive = async (): Promise<void> => {
+      await this.dataplane.atStep();
+      if (agent !== this.agents) await new Promise(() => undefined); // what a dead agent had under way goes no further
+    };
     const annotator: PodAnnotator = { attached: note('attached'), detached: note('detached') };
     this.context = {
-      dataplane: this.dataplane,
+      dataplane: mortal(this.dataplane, alive),
       network: { podCidrs: () => this.podCidrs, podMtu: () => this.podMtu },
-      ipam: new Ipam(new ProcessLock()),
+      ipam: new Ipam(new ProcessLock(alive)),
       endpoints: new EndpointStore(join(this.directory, 'endpoints')),
       annotator,
       clock: this.clock,
@@ -108,4 +122,23 @@ export class Node {
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** The same dataplane for one agent, asked before and after each call whether that agent is alive. */
+function mortal(dataplane: FakeDataplane, alive: () => Promise<void>): EndpointDataplane {
+  const call = async <T>(work: () => Promise<T>): Promise<T> => {
+    await alive();
+    const result = await work();
+    await alive();
+    return result;
+  };
+  return {
+    ready: (signal) => call(() => dataplane.ready(signal)),
+    addLink: (link) => call(() => dataplane.addLink(link)),
+    enforce: (endpoint, signal) => call(() => dataplane.enforce(endpoint, signal)),
+    up: (endpoint) => call(() => dataplane.up(endpoint)),
+    remove: (link) => call(() => dataplane.remove(link)),
+    inspect: (endpoint) => call(() => dataplane.inspect(endpoint)),
+    survey: () => call(() => dataplane.survey()),
+  };
 }
