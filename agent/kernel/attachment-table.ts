@@ -40,6 +40,9 @@ export function tcxButForPods(podPrefix: string): (device: string) => boolean {
 /** Object names are cut by the kernel at 15 characters. */
 const kernelName = (program: string): string => program.slice(0, 15);
 
+/** Names in a bpffs must not have dots. */
+const pinName = (device: string): string => device.replaceAll('.', '%2E');
+
 /** Programs at the tc hooks of devices. Ours are recognised by program name. */
 export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   readonly name = 'attachment';
@@ -118,12 +121,12 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   }
 
   private pin(device: string, key: AttachmentKey): string {
-    return join(this.options.linkDir, `${device}-${key.egress ? 'egress' : 'ingress'}`);
+    return join(this.options.linkDir, `${pinName(device)}-${key.egress ? 'egress' : 'ingress'}`);
   }
 
   /** Links of devices that are gone hold nothing any more but their pin. */
   private removeOrphanPins(): void {
-    const devices = new Set(listLinks().map((link) => link.name));
+    const devices = new Set(listLinks().map((link) => pinName(link.name)));
     for (const pin of readdirSync(this.options.linkDir)) {
       if (!devices.has(pin.replace(/-(in|e)gress$/, ''))) rmSync(join(this.options.linkDir, pin), { force: true });
     }

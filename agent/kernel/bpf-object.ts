@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CanalError } from '../base/errors.js';
 import { canalMapInfoCodec, canalProgInfoCodec, type CanalMapInfo, type CanalProgInfo } from './abi.generated.js';
 import { decode, decodeAll } from './codec.js';
@@ -8,7 +8,10 @@ import { grow, kernelError, native, nativeResult } from './library.js';
 export interface BpfObjectOptions {
   /** Object file. */
   readonly path: string;
-  /** Directory in a bpffs: maps are pinned there by name, programs below `programs/`. Undefined: nothing is pinned. */
+  /**
+   * Directory in a bpffs (whose names have no dots): maps are pinned there by name, programs below
+   * `programs/<object>/`. Undefined: nothing is pinned.
+   */
   readonly pinDir?: string;
   /** max_entries of maps, by name; those not named keep what maps.h says. */
   readonly mapSizes?: Readonly<Record<string, number>>;
@@ -39,13 +42,14 @@ export class BpfObject {
   static load(options: BpfObjectOptions): BpfObject {
     const { path, pinDir = '' } = options;
     const log = Buffer.alloc(1 << 18);
-    if (pinDir !== '') mkdirSync(join(pinDir, 'programs'), { recursive: true, mode: 0o700 });
+    const programDir = join(pinDir, 'programs', basename(path, '.o'));
+    if (pinDir !== '') mkdirSync(programDir, { recursive: true, mode: 0o700 });
     const handle = check(nativeResult('canal_object_open', path, pinDir, log, log.length), 'open', path, log);
     try {
       for (const [map, size] of Object.entries(options.mapSizes ?? {})) native('canal_object_map_size', map, handle, map, size);
       const replaced = pinDir === '' ? [] : removeMisfits(handle, pinDir);
       check(nativeResult('canal_object_load', handle, log, log.length), 'load', path, log);
-      const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, join(pinDir, 'programs'));
+      const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, programDir);
       return new BpfObject(handle, path, replaced, programs);
     } catch (error) {
       nativeResult('canal_object_close', handle);
