@@ -1,7 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Cidr } from '../base/address.js';
+import { CanalError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { createAdmission } from './admission.js';
+import { Collector } from './collect/collector.js';
+import { followDefinitions } from './custom-kinds.js';
 import { handleRequest } from './http/api-handler.js';
+import { ServiceAllocator } from './kinds/service-allocation.js';
 import { InProcessClient } from './in-process-client.js';
 import { kubeconfigFor } from './kubeconfig.js';
 import type { PodRuntime } from './pod-runtime.js';
@@ -9,6 +15,7 @@ import { builtInKinds } from './registry/kinds.js';
 import { Registry } from './registry/registry.js';
 import { Journal } from './storage/journal.js';
 import { ObjectStore } from './storage/object-store.js';
+import { handleUpgrade } from './streams/upgrade-handler.js';
 import { bootstrap } from './bootstrap.js';
 import type { ApiContext } from './verbs/context.js';
 
@@ -19,6 +26,8 @@ export interface ApiServerOptions {
   readonly port?: number;
   /** Where objects persist; absent: memory only. */
   readonly dataDir?: string;
+  /** Its *.yaml, *.yml and *.json files are applied at start, by name, as `kubectl apply --server-side --force-conflicts` would. */
+  readonly manifestsDir?: string;
   /** Default 10.43.0.0/16; services get their cluster addresses from it. */
   readonly serviceCidr?: string;
   readonly podRuntime?: PodRuntime;
@@ -39,9 +48,13 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const journal = options.dataDir === undefined ? undefined : new Journal(options.dataDir);
   const store = new ObjectStore(journal);
   const registry = new Registry(builtInKinds());
-  const context: ApiContext = { store, registry, now: Date.now, admission: { admitCreate: () => undefined, admitUpdate: () => undefined } };
-  bootstrap(context);
-  const http = createServer((request, response) => void handleRequest(context, request, response));
+  const services = new ServiceAllocator(store, serviceRange(options.serviceCidr ?? '10.43.0.0/16'));
+  const context: ApiContext = { store, registry, now: Date.now, admission: createAdmission(store, services) };
+  const stopDefinitions = followDefinitions(context);
+  bootstrap(context, services);
+  const collector = new Collector(context, options.logger);
+  const http = createServer((request, response) => void handleRequest(context, options.podRuntime, request, response));
+  http.on('upgrade', (request, socket, head) => void handleUpgrade(context, options.podRuntime, request, socket, head));
   http.requestTimeout = 0; // watches and log streams stay open
   const url = await listen(http, options.address ?? '127.0.0.1', options.port ?? 0);
   return {
@@ -49,10 +62,18 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     kubeconfig: kubeconfigFor(url),
     client: new InProcessClient(context),
     close: async () => {
+      collector.close();
+      stopDefinitions();
       await closeServer(http);
       store.close();
     },
   };
+}
+
+function serviceRange(text: string): Cidr {
+  const cidr = Cidr.parse(text);
+  if (cidr === undefined) throw new CanalError('CONFIG', 'not a range of addresses', { subject: `service-cluster-ip-range=${text}` });
+  return cidr;
 }
 
 async function listen(http: Server, address: string, port: number): Promise<string> {

@@ -1,15 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VERSION, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from '../discovery/discovery.js';
-import { noSuchPath } from '../status.js';
+import { openApiIndex, openApiV2, openApiV3 } from '../discovery/openapi.js';
+import { ApiError, noSuchPath } from '../status.js';
 import type { ApiContext } from '../verbs/context.js';
 import { exchangeOf, send, sendJson, sendStatus, statusOf, type Exchange } from './exchange.js';
 import { parseResourcePath } from './resource-path.js';
+import type { PodRuntime } from '../pod-runtime.js';
 import { handleResource } from './resource-handler.js';
+import { serveReview, subresourceHandler } from './subresources.js';
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
 /** Answers one request; never rejects. */
-export async function handleRequest(context: ApiContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function handleRequest(context: ApiContext, runtime: PodRuntime | undefined, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let exchange: Exchange;
   try {
     exchange = exchangeOf(request, response);
@@ -18,18 +21,19 @@ export async function handleRequest(context: ApiContext, request: IncomingMessag
     return;
   }
   try {
-    await route(exchange, context);
+    await route(exchange, context, runtime);
   } catch (error) {
     sendStatus(exchange, statusOf(error));
   }
 }
 
-async function route(exchange: Exchange, context: ApiContext): Promise<void> {
-  const fixed = fixedAnswer(exchange, context);
-  if (fixed) return;
+async function route(exchange: Exchange, context: ApiContext, runtime: PodRuntime | undefined): Promise<void> {
+  if (fixedAnswer(exchange, context) || (await serveReview(exchange))) return;
   const path = parseResourcePath(context.registry, exchange.pathname);
   if (path === undefined) throw noSuchPath();
-  await handleResource(exchange, context, path);
+  const handler = subresourceHandler(path);
+  if (handler !== undefined) await handler(exchange, context, path, runtime);
+  else await handleResource(exchange, context, path);
 }
 
 /** Everything that is not a resource. @returns false if the path is none of these */
@@ -39,6 +43,7 @@ function fixedAnswer(exchange: Exchange, context: ApiContext): boolean {
   const aggregated = exchange.accept.includes('as=APIGroupDiscoveryList') && exchange.accept.includes('v=v2');
   if (['healthz', 'readyz', 'livez'].includes(root)) send(exchange, 200, 'ok', 'text/plain; charset=utf-8');
   else if (root === 'version') sendJson(exchange, 200, VERSION);
+  else if (root === 'openapi') sendOpenApi(exchange, context);
   else if (root === 'api' && group === '') aggregated ? sendJson(exchange, 200, aggregatedDiscovery(registry, true), AGGREGATED) : sendJson(exchange, 200, apiVersions(exchange.request.headers.host ?? ''));
   else if (root === 'apis' && group === '') aggregated ? sendJson(exchange, 200, aggregatedDiscovery(registry, false), AGGREGATED) : sendJson(exchange, 200, apiGroupList(registry));
   else if (root === 'apis' && version === '') sendFound(exchange, apiGroup(registry, group));
@@ -51,4 +56,18 @@ function fixedAnswer(exchange: Exchange, context: ApiContext): boolean {
 function sendFound(exchange: Exchange, body: unknown): void {
   if (body === undefined) throw noSuchPath();
   sendJson(exchange, 200, body);
+}
+
+function sendOpenApi(exchange: Exchange, { registry }: ApiContext): void {
+  const [, format, root, ...rest] = exchange.pathname.split('/').filter((segment) => segment !== '');
+  if (format === 'v2' && root === undefined) {
+    if (!exchange.accept.includes('json') && !exchange.accept.includes('*/*')) throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json');
+    sendJson(exchange, 200, openApiV2(registry));
+  } else if (format === 'v3' && root === undefined) {
+    sendJson(exchange, 200, openApiIndex(registry));
+  } else if (format === 'v3') {
+    sendFound(exchange, root === 'api' ? openApiV3(registry, '', rest[0] ?? '') : openApiV3(registry, rest[0] ?? '', rest[1] ?? ''));
+  } else {
+    throw noSuchPath();
+  }
 }

@@ -1,4 +1,134 @@
+import type { V1ConfigMap, V1EndpointSlice, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
+import { IpAddress } from '../../base/address.js';
+import { isFields, sameJson, type Fields, type KubeObject } from '../kube-object.js';
+import { customResourceStrategy } from '../kinds/custom-resource-definition.js';
+import { defaultNetworkPolicy, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
+import { defaultPodSpec, preparePod } from '../kinds/pod-defaults.js';
+import { validatePodSpec, validatePodUpdate } from '../kinds/pod-rules.js';
+import { defaultService, keepServiceAllocations, validateService, validateServiceUpdate } from '../kinds/service-rules.js';
+import { WORKLOAD_STRATEGIES } from '../kinds/workload-strategies.js';
+import { fieldError, type FieldError } from '../status.js';
 import type { Strategy } from './kind.js';
+import { dns1035Label, dnsLabel, pathSegment, qualifiedName } from './name-rules.js';
+
+const podSpec = (object: KubeObject): V1PodSpec | undefined => object['spec'] as V1PodSpec | undefined;
+
+function prepareNamespace(draft: KubeObject): void {
+  draft['spec'] = { finalizers: ['kubernetes'] };
+  draft['status'] = { phase: 'Active' };
+}
+
+function labelNamespace(draft: KubeObject): void {
+  draft.metadata.labels = { ...draft.metadata.labels, 'kubernetes.io/metadata.name': draft.metadata.name ?? '' };
+}
+
+/** Its finalizers change through `/finalize` only. */
+function keepNamespaceSpec(draft: KubeObject, previous: KubeObject): void {
+  const before = (previous as unknown as V1Namespace).spec;
+  draft['spec'] = before === undefined ? {} : { ...before };
+}
+
+function prepareSecret(draft: KubeObject): void {
+  const { stringData } = draft as unknown as V1Secret;
+  if (stringData !== undefined) {
+    const encoded = Object.fromEntries(Object.entries(stringData).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+    draft['data'] = { ...(draft['data'] as Fields | undefined), ...encoded };
+    delete draft['stringData'];
+  }
+  draft['type'] ??= 'Opaque';
+}
+
+function validateDataKeys(object: KubeObject): FieldError[] {
+  const { data, binaryData } = object as unknown as V1ConfigMap;
+  return Object.keys({ ...data, ...binaryData }).flatMap((key) =>
+    /^[-._a-zA-Z0-9]+$/.test(key) && key.length <= 253 ? [] : [fieldError.invalid(`data[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')")],
+  );
+}
+
+function validateImmutable(object: KubeObject, previous: KubeObject): FieldError[] {
+  if (previous['immutable'] !== true) return [];
+  const changed = ['data', 'binaryData', 'type'].filter((field) => !sameJson(object[field], previous[field]));
+  return changed.map((field) => fieldError.forbidden(field, 'field is immutable when `immutable` is set'));
+}
+
+function validateEndpointSlice(object: KubeObject): FieldError[] {
+  const { addressType, endpoints } = object as unknown as V1EndpointSlice;
+  if (!addressType) return [fieldError.required('addressType')];
+  if (!['FQDN', 'IPv4', 'IPv6'].includes(addressType)) return [fieldError.notSupported('addressType', addressType, ['FQDN', 'IPv4', 'IPv6'])];
+  return (endpoints ?? []).flatMap((endpoint, index) => {
+    const at = `endpoints[${index}].addresses`;
+    if ((endpoint.addresses ?? []).length === 0) return [fieldError.required(at, 'must contain at least 1 address')];
+    const family = addressType === 'IPv4' ? 4 : addressType === 'IPv6' ? 6 : undefined;
+    return endpoint.addresses.flatMap((address, i) => (family === undefined || IpAddress.parse(address)?.family === family ? [] : [fieldError.invalid(`${at}[${i}]`, address, `must be a valid ${addressType} address`)]));
+  });
+}
+
+function defaultEndpointSlice(draft: KubeObject): void {
+  for (const port of (draft as unknown as V1EndpointSlice).ports ?? []) {
+    port.name ??= '';
+    port.protocol ??= 'TCP';
+  }
+}
+
+function validateRoleBindingKept(object: KubeObject, previous: KubeObject): FieldError[] {
+  return sameJson(object['roleRef'], previous['roleRef']) ? [] : [fieldError.invalid('roleRef', object['roleRef'], 'cannot change roleRef')];
+}
+
+function defaultSubjects(draft: KubeObject): void {
+  const role = draft['roleRef'];
+  if (isFields(role)) role['apiGroup'] ??= 'rbac.authorization.k8s.io';
+  for (const subject of (draft['subjects'] as Fields[] | undefined) ?? []) {
+    if (subject['kind'] !== 'ServiceAccount') subject['apiGroup'] ??= 'rbac.authorization.k8s.io';
+  }
+}
+
+/** A node's pod range is given once. */
+function validateNodeUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
+  const [after, before] = [object['spec'] as Fields | undefined, previous['spec'] as Fields | undefined];
+  if (before?.['podCIDR'] === undefined || sameJson(after?.['podCIDRs'], before['podCIDRs'])) return [];
+  return [fieldError.forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')];
+}
+
+/** podCIDR and podCIDRs say the same. */
+function defaultNode(draft: KubeObject): void {
+  const spec = (draft['spec'] ??= {}) as Fields;
+  if (spec['podCIDR'] !== undefined && spec['podCIDRs'] === undefined) spec['podCIDRs'] = [spec['podCIDR']];
+  if (Array.isArray(spec['podCIDRs']) && spec['podCIDR'] === undefined) spec['podCIDR'] = spec['podCIDRs'][0] as unknown;
+}
+
+const rbac: Strategy = { validateName: pathSegment };
 
 /** What each kind adds to the common handling of writes. */
-export const STRATEGIES: Readonly<Record<string, Strategy>> = {};
+export const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  ...WORKLOAD_STRATEGIES,
+  Namespace: { validateName: dnsLabel, prepareCreate: prepareNamespace, prepareUpdate: keepNamespaceSpec, applyDefaults: labelNamespace },
+  Node: { applyDefaults: defaultNode, validateUpdate: validateNodeUpdate },
+  Pod: {
+    prepareCreate: preparePod,
+    applyDefaults: (draft) => {
+      const spec = podSpec(draft);
+      if (spec !== undefined) defaultPodSpec(spec);
+    },
+    validate: (object) => validatePodSpec(podSpec(object), 'spec'),
+    validateUpdate: validatePodUpdate,
+    graceSeconds: (object) => (podSpec(object)?.nodeName ? (podSpec(object)?.terminationGracePeriodSeconds ?? 30) : 0),
+  },
+  Service: {
+    validateName: dns1035Label,
+    prepareCreate: (draft) => (draft['status'] = { loadBalancer: {} }),
+    prepareUpdate: keepServiceAllocations,
+    applyDefaults: defaultService,
+    validate: validateService,
+    validateUpdate: validateServiceUpdate,
+  },
+  ConfigMap: { validate: validateDataKeys, validateUpdate: validateImmutable },
+  Secret: { applyDefaults: prepareSecret, validate: validateDataKeys, validateUpdate: validateImmutable },
+  NetworkPolicy: { applyDefaults: defaultNetworkPolicy, validate: validateNetworkPolicy },
+  EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice },
+  ClusterRole: rbac,
+  Role: rbac,
+  ClusterRoleBinding: { ...rbac, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
+  RoleBinding: { ...rbac, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
+  Event: { validateName: (name) => qualifiedName(`event/${name.slice(0, 63)}`).filter(() => name.length > 253) },
+  CustomResourceDefinition: customResourceStrategy,
+};

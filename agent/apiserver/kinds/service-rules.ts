@@ -1,0 +1,111 @@
+import type { V1Service, V1ServicePort, V1ServiceSpec } from '@kubernetes/client-node';
+import { IpAddress } from '../../base/address.js';
+import type { KubeObject } from '../kube-object.js';
+import { labelErrors } from '../registry/metadata-rules.js';
+import { dnsLabel, portName, portNumber } from '../registry/name-rules.js';
+import { fieldError, type FieldError } from '../status.js';
+import { fill } from './pod-defaults.js';
+import { oneOf } from './pod-rules.js';
+
+const specOf = (object: KubeObject): V1ServiceSpec => (object as unknown as V1Service).spec ?? {};
+
+/** pkg/apis/core/v1/defaults.go and the service registry's defaulting of policies and families. */
+export function defaultService(draft: KubeObject): void {
+  const spec = (draft['spec'] ??= {}) as V1ServiceSpec;
+  fill(spec, 'sessionAffinity', 'None');
+  if (spec.sessionAffinity === 'ClientIP') spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: 10_800, ...spec.sessionAffinityConfig?.clientIP } };
+  if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
+  fill(spec, 'type', 'ClusterIP');
+  for (const port of spec.ports ?? []) {
+    fill(port, 'protocol', 'TCP');
+    if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === '') port.targetPort = port.port;
+  }
+  const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  if (external) fill(spec, 'externalTrafficPolicy', 'Cluster');
+  else if ((spec.externalIPs ?? []).length === 0) delete spec.externalTrafficPolicy;
+  if (spec.type !== 'ExternalName') fill(spec, 'internalTrafficPolicy', 'Cluster');
+  if (spec.type === 'LoadBalancer') fill(spec, 'allocateLoadBalancerNodePorts', true);
+  else delete spec.allocateLoadBalancerNodePorts;
+}
+
+/** What an update may leave out is kept from before: clients send back what they read, or less. */
+export function keepServiceAllocations(draft: KubeObject, previous: KubeObject): void {
+  const [spec, before] = [specOf(draft), specOf(previous)];
+  if (spec.type === 'ExternalName') return;
+  if (before.type !== 'ExternalName' && spec.clusterIP === undefined && before.clusterIP !== undefined) {
+    spec.clusterIP = before.clusterIP;
+    fill(spec, 'clusterIPs', before.clusterIPs ?? [before.clusterIP]);
+  }
+  if (before.ipFamilies !== undefined) fill(spec, 'ipFamilies', before.ipFamilies);
+  if (before.ipFamilyPolicy !== undefined) fill(spec, 'ipFamilyPolicy', before.ipFamilyPolicy);
+  if (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer') {
+    // Leaving NodePort: ports that the client merely read back go with it.
+    for (const port of spec.ports ?? []) if (before.type !== spec.type && before.ports?.some((old) => old.nodePort === port.nodePort)) delete port.nodePort;
+    return;
+  }
+  for (const port of spec.ports ?? []) {
+    const same = before.ports?.find((old) => old.port === port.port && (old.protocol ?? 'TCP') === (port.protocol ?? 'TCP'));
+    if (port.nodePort === undefined && same?.nodePort !== undefined) port.nodePort = same.nodePort;
+  }
+}
+
+/** pkg/apis/core/validation ValidateService. */
+export function validateService(object: KubeObject): FieldError[] {
+  const spec = specOf(object);
+  const errors: FieldError[] = [];
+  const headless = spec.clusterIP === 'None';
+  if ((spec.ports ?? []).length === 0 && !headless && spec.type !== 'ExternalName') errors.push(fieldError.required('spec.ports'));
+  errors.push(...portsErrors(spec, headless));
+  errors.push(...labelErrors(spec.selector ?? {}, 'spec.selector'));
+  errors.push(...oneOf(spec.type, ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], 'spec.type'));
+  errors.push(...oneOf(spec.sessionAffinity, ['ClientIP', 'None'], 'spec.sessionAffinity'));
+  errors.push(...oneOf(spec.internalTrafficPolicy, ['Cluster', 'Local'], 'spec.internalTrafficPolicy'));
+  errors.push(...oneOf(spec.externalTrafficPolicy, ['Cluster', 'Local'], 'spec.externalTrafficPolicy'));
+  if (headless && spec.type === 'NodePort') errors.push(fieldError.invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for NodePort services"));
+  if (headless && spec.type === 'LoadBalancer') errors.push(fieldError.invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for LoadBalancer services"));
+  if (spec.type === 'ExternalName') {
+    if (!spec.externalName) errors.push(fieldError.required('spec.externalName'));
+    if (spec.clusterIP !== undefined && spec.clusterIP !== '') errors.push(fieldError.forbidden('spec.clusterIPs[0]', 'may not be set for ExternalName services'));
+  }
+  for (const [index, address] of (spec.externalIPs ?? []).entries()) {
+    if (IpAddress.parse(address) === undefined) errors.push(fieldError.invalid(`spec.externalIPs[${index}]`, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
+  }
+  return errors;
+}
+
+function portsErrors(spec: V1ServiceSpec, headless: boolean): FieldError[] {
+  const ports = spec.ports ?? [];
+  const names = new Set<string>();
+  const pairs = new Set<string>();
+  return ports.flatMap((port, index) => {
+    const at = `spec.ports[${index}]`;
+    const errors: FieldError[] = [];
+    if (!port.name && ports.length > 1) errors.push(fieldError.required(`${at}.name`));
+    if (port.name) {
+      errors.push(...dnsLabel(port.name).map((why) => fieldError.invalid(`${at}.name`, port.name, why)));
+      if (names.has(port.name)) errors.push(fieldError.duplicate(`${at}.name`, port.name));
+      names.add(port.name);
+    }
+    errors.push(...portNumber(port.port).map((why) => fieldError.invalid(`${at}.port`, port.port, why)));
+    errors.push(...oneOf(port.protocol, ['SCTP', 'TCP', 'UDP'], `${at}.protocol`));
+    errors.push(...targetErrors(port, at));
+    const pair = `${port.protocol}/${port.port}`;
+    if (pairs.has(pair) && !headless) errors.push(fieldError.duplicate(at, { port: port.port, protocol: port.protocol }));
+    pairs.add(pair);
+    if (port.nodePort && spec.type !== 'NodePort' && spec.type !== 'LoadBalancer') errors.push(fieldError.forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${spec.type ?? ''}'`));
+    return errors;
+  });
+}
+
+function targetErrors(port: V1ServicePort, at: string): FieldError[] {
+  const target = port.targetPort as number | string | undefined;
+  if (typeof target === 'number') return portNumber(target).map((why) => fieldError.invalid(`${at}.targetPort`, target, why));
+  return typeof target === 'string' ? portName(target).map((why) => fieldError.invalid(`${at}.targetPort`, target, why)) : [];
+}
+
+export function validateServiceUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
+  const [after, before] = [specOf(object), specOf(previous)];
+  const had = before.clusterIP;
+  if (before.type === 'ExternalName' || after.type === 'ExternalName' || had === undefined || had === '' || after.clusterIP === had) return [];
+  return [fieldError.invalid('spec.clusterIPs[0]', [after.clusterIP], 'may not change once set')];
+}

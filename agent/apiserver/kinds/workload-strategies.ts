@@ -1,0 +1,148 @@
+import type { V1CronJobSpec, V1DaemonSetSpec, V1DeploymentSpec, V1JobSpec, V1LabelSelector, V1PodTemplateSpec, V1ReplicaSetSpec, V1StatefulSetSpec } from '@kubernetes/client-node';
+import { sameJson, type KubeObject } from '../kube-object.js';
+import type { Strategy } from '../registry/kind.js';
+import { fieldError, type FieldError } from '../status.js';
+import { defaultTemplate, fill } from './pod-defaults.js';
+import { validatePodSpec } from './pod-rules.js';
+import { isEmptySelector, selectorMatches, validateLabelSelector } from './selector-rules.js';
+
+interface WorkloadSpec {
+  selector?: V1LabelSelector;
+  template?: V1PodTemplateSpec;
+  replicas?: number;
+}
+
+const specOf = <T>(object: KubeObject): T => object['spec'] as T;
+
+/** Status is written by controllers only: a new object has an empty one. */
+function emptyStatus(status: object): (draft: KubeObject) => void {
+  return (draft) => {
+    draft['status'] = { ...status };
+    draft['spec'] ??= {};
+  };
+}
+
+function validateWorkload(object: KubeObject): FieldError[] {
+  const spec = specOf<WorkloadSpec>(object);
+  const errors: FieldError[] = [];
+  if ((spec.replicas ?? 0) < 0) errors.push(fieldError.invalid('spec.replicas', spec.replicas, 'must be greater than or equal to 0'));
+  if (spec.selector === undefined) errors.push(fieldError.required('spec.selector'));
+  else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', spec.selector, `empty selector is invalid for ${object.kind.toLowerCase()}`));
+  else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'), ...templateLabelErrors(spec));
+  const restart = spec.template?.spec?.restartPolicy;
+  if (restart !== undefined && restart !== 'Always') errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', restart, ['Always']));
+  return [...errors, ...validatePodSpec(spec.template?.spec, 'spec.template.spec')];
+}
+
+function templateLabelErrors({ selector, template }: WorkloadSpec): FieldError[] {
+  const labels = template?.metadata?.labels ?? {};
+  if (selector === undefined || selectorMatches(selector, labels)) return [];
+  return [fieldError.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
+}
+
+function validateSelectorKept(object: KubeObject, previous: KubeObject): FieldError[] {
+  const [after, before] = [specOf<WorkloadSpec>(object).selector, specOf<WorkloadSpec>(previous).selector];
+  return sameJson(after, before) ? [] : [fieldError.invalid('spec.selector', after, 'field is immutable')];
+}
+
+const STATEFUL_SET_FIXED = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+
+function validateStatefulSetUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
+  const fixed = ({ replicas: _r, template: _t, updateStrategy: _u, ordinals: _o, minReadySeconds: _m, persistentVolumeClaimRetentionPolicy: _p, revisionHistoryLimit: _h, ...rest }: V1StatefulSetSpec): object => rest;
+  return sameJson(fixed(specOf(object)), fixed(specOf(previous))) ? [] : [fieldError.forbidden('spec', STATEFUL_SET_FIXED)];
+}
+
+function defaultDeployment(draft: KubeObject): void {
+  const spec = specOf<V1DeploymentSpec>(draft);
+  defaultTemplate(spec.template);
+  fill(spec, 'replicas', 1);
+  fill(spec, 'strategy', {});
+  const strategy = spec.strategy ?? {};
+  fill(strategy, 'type', 'RollingUpdate');
+  if (strategy.type === 'RollingUpdate') {
+    strategy.rollingUpdate = { maxUnavailable: '25%', maxSurge: '25%', ...strategy.rollingUpdate };
+  }
+  fill(spec, 'revisionHistoryLimit', 10);
+  fill(spec, 'progressDeadlineSeconds', 600);
+}
+
+function validateDeployment(object: KubeObject): FieldError[] {
+  const { strategy } = specOf<V1DeploymentSpec>(object);
+  const errors = validateWorkload(object);
+  if (strategy?.type === 'Recreate' && strategy.rollingUpdate !== undefined) errors.push(fieldError.forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'"));
+  if (strategy?.type !== 'Recreate' && strategy?.type !== 'RollingUpdate') errors.push(fieldError.notSupported('spec.strategy.type', strategy?.type, ['Recreate', 'RollingUpdate']));
+  return errors;
+}
+
+function defaultReplicaSet(draft: KubeObject): void {
+  const spec = specOf<V1ReplicaSetSpec>(draft);
+  defaultTemplate(spec.template);
+  fill(spec, 'replicas', 1);
+}
+
+function defaultStatefulSet(draft: KubeObject): void {
+  const spec = specOf<V1StatefulSetSpec>(draft);
+  defaultTemplate(spec.template);
+  fill(spec, 'replicas', 1);
+  fill(spec, 'podManagementPolicy', 'OrderedReady');
+  fill(spec, 'updateStrategy', { type: 'RollingUpdate' });
+  if (spec.updateStrategy?.type === 'RollingUpdate') spec.updateStrategy.rollingUpdate = { partition: 0, ...spec.updateStrategy.rollingUpdate };
+  fill(spec, 'revisionHistoryLimit', 10);
+  fill(spec, 'persistentVolumeClaimRetentionPolicy', { whenDeleted: 'Retain', whenScaled: 'Retain' });
+  fill(spec, 'serviceName', '');
+}
+
+function defaultDaemonSet(draft: KubeObject): void {
+  const spec = specOf<V1DaemonSetSpec>(draft);
+  defaultTemplate(spec.template);
+  fill(spec, 'updateStrategy', { type: 'RollingUpdate' });
+  if (spec.updateStrategy?.type === 'RollingUpdate') spec.updateStrategy.rollingUpdate = { maxSurge: 0, maxUnavailable: 1, ...spec.updateStrategy.rollingUpdate };
+  fill(spec, 'revisionHistoryLimit', 10);
+}
+
+function prepareDaemonSet(draft: KubeObject): void {
+  emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 })(draft);
+  draft.metadata.annotations = { 'deprecated.daemonset.template.generation': '1', ...draft.metadata.annotations };
+}
+
+function defaultJobSpec(spec: V1JobSpec): void {
+  defaultTemplate(spec.template);
+  if (spec.completions === undefined && spec.parallelism === undefined) {
+    spec.completions = 1;
+    spec.parallelism = 1;
+  }
+  fill(spec, 'parallelism', 1);
+  fill(spec, 'backoffLimit', 6);
+  fill(spec, 'completionMode', 'NonIndexed');
+  fill(spec, 'suspend', false);
+  fill(spec, 'podReplacementPolicy', 'TerminatingOrFailed');
+  fill(spec, 'manualSelector', false);
+}
+
+/** A job selects its pods by a label with its own uid. */
+function prepareJob(draft: KubeObject): void {
+  emptyStatus({})(draft);
+  const spec = specOf<V1JobSpec>(draft);
+  if (spec.manualSelector === true || spec.template === undefined) return;
+  const uid = draft.metadata.uid ?? '';
+  spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
+  const labels = { 'batch.kubernetes.io/controller-uid': uid, 'batch.kubernetes.io/job-name': draft.metadata.name ?? '', 'controller-uid': uid, 'job-name': draft.metadata.name ?? '' };
+  spec.template.metadata = { ...spec.template.metadata, labels: { ...spec.template.metadata?.labels, ...labels } };
+}
+
+function defaultCronJob(draft: KubeObject): void {
+  const spec = specOf<V1CronJobSpec>(draft);
+  fill(spec, 'concurrencyPolicy', 'Allow');
+  fill(spec, 'suspend', false);
+  fill(spec, 'successfulJobsHistoryLimit', 3);
+  fill(spec, 'failedJobsHistoryLimit', 1);
+}
+
+export const WORKLOAD_STRATEGIES: Readonly<Record<string, Strategy>> = {
+  Deployment: { prepareCreate: emptyStatus({}), applyDefaults: defaultDeployment, validate: validateDeployment, validateUpdate: validateSelectorKept },
+  ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
+  StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateWorkload, validateUpdate: validateStatefulSetUpdate },
+  DaemonSet: { prepareCreate: prepareDaemonSet, applyDefaults: defaultDaemonSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
+  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: (object) => validatePodSpec(specOf<V1JobSpec>(object).template?.spec, 'spec.template.spec') },
+  CronJob: { prepareCreate: emptyStatus({}), applyDefaults: defaultCronJob },
+};
