@@ -31,6 +31,16 @@ static __always_inline bool track_ends_agree(const struct __sk_buff *skb, const 
 	return flow_destination_ifindex(flow, packet) && !flow_source_ifindex(flow, packet);
 }
 
+// Was this very packet judged and counted on its way in? from_pod did so for
+// both ends, unless the host stack has since made it a packet of another flow.
+static __always_inline bool track_seen(const struct __sk_buff *skb, const struct canal_flow *flow,
+				       const struct packet *packet, enum track_hook hook)
+{
+	__u32 source = flow_source_ifindex(flow, packet);
+
+	return hook == HOOK_TO_POD && source && source == skb->ingress_ifindex && !(flow->flags & FLOW_STACK);
+}
+
 // Is this address the pod's behind the device?
 static __always_inline int track_source(const struct __sk_buff *skb, const struct packet *packet, __u32 config_flags)
 {
@@ -172,11 +182,15 @@ static __always_inline int track(struct __sk_buff *skb, struct packet *packet, s
 	if (!config)
 		return DROP_CONFIG;
 	if (likely(flow && flow->epoch == config->epoch && !(flow->flags & FLOW_DEAD) &&
-		   !packet_opens(packet) && track_ends_agree(skb, flow, packet, hook))) {
+		   track_ends_agree(skb, flow, packet, hook))) {
 		decision->flow_flags = flow->flags;
 		decision->out_ifindex = flow_destination_ifindex(flow, packet);
-		flow_touch(packet, flow);
-		return 0;
+		if (track_seen(skb, flow, packet, hook))
+			return 0;
+		if (likely(!packet_opens(packet))) {
+			flow_touch(packet, flow);
+			return 0;
+		}
 	}
 	return track_slow(skb, packet, flow, decision, hook);
 }
