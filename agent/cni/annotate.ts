@@ -23,8 +23,8 @@ export const POD_IP = `${PREFIX}/podIP`, POD_IPS = `${PREFIX}/podIPs`, CONTAINER
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
-/** Retries for one pod span hours; by then its object is long gone. */
-const MAX_TRIES = 400;
+/** Failures in a row after which somebody should know. */
+const TRIES_TO_WARN = 5;
 
 type Detached = Parameters<PodAnnotator['detached']>[0];
 type Wish = { readonly kind: 'attached'; readonly endpoint: Endpoint } | { readonly kind: 'detached'; readonly endpoint: Detached };
@@ -99,11 +99,7 @@ export class PodAnnotations implements PodAnnotator {
     try {
       return wish.kind === 'attached' ? await this.write(wish.endpoint) : await this.blank(wish.endpoint);
     } catch (error) {
-      if (tries >= MAX_TRIES) {
-        this.log.error({ err: error, pod: key }, 'pod annotations given up');
-        return true;
-      }
-      this.log.debug({ err: error, pod: key }, 'pod annotations not written; will retry');
+      this.log[tries === TRIES_TO_WARN ? 'warn' : 'debug']({ err: error, pod: key, tries }, 'pod annotations not written; will retry');
       return false;
     }
   }
