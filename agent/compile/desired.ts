@@ -60,7 +60,7 @@ export interface PolicyState {
   readonly tables: ReadonlyMap<bigint, ReadonlyMap<bigint, bigint>>;
   /** Pod and other single addresses -> class id; key is IpAddress.text. 0n: found, in no class (hides the CIDRs that cover it). */
   readonly peers: ReadonlyMap<string, { readonly address: IpAddress; readonly classId: bigint }>;
-  /** Cidr.text -> class id; 0n where an exception cuts a hole. Longest prefix first: upserts in this order never show an address a class it does not end with. */
+  /** Cidr.text -> class id; 0n where an exception cuts a hole. Longest prefix first. */
   readonly cidrs: ReadonlyMap<string, { readonly cidr: Cidr; readonly classId: bigint }>;
   /** `namespace/name` of a local pod -> its tables; 0n: not isolated. */
   readonly endpoints: ReadonlyMap<string, { readonly ingressTable: bigint; readonly egressTable: bigint }>;

@@ -27,21 +27,21 @@ class Maps implements PolicyMaps {
     this.endpoints = new Map(state.endpoints);
   }
 
-  /** Yields after every write that can be seen. */
-  *upsert(state: PolicyMaps): Iterable<string> {
+  /** Yields after every write that can be seen. Rows of one map come in any order. */
+  *upsert(state: PolicyMaps, random: Random): Iterable<string> {
     for (const [id, rows] of state.rows) this.rows.set(id, rows);
-    for (const [id, entries] of state.tables) {
+    for (const [id, entries] of random.shuffled([...state.tables])) {
       const table = this.tables.get(id) ?? new Map<bigint, bigint>();
       this.tables.set(id, table);
-      for (const [classId, rows] of entries) {
+      for (const [classId, rows] of random.shuffled([...entries])) {
         if (table.get(classId) === rows) continue;
         table.set(classId, rows);
         yield `table ${id} class ${classId}`;
       }
     }
-    yield* put(this.peers, state.peers, (a, b) => a.classId === b.classId, 'peer');
-    yield* put(this.cidrs, state.cidrs, (a, b) => a.classId === b.classId, 'cidr');
-    yield* put(this.endpoints, state.endpoints, (a, b) => a.ingressTable === b.ingressTable && a.egressTable === b.egressTable, 'endpoint');
+    yield* put(random, this.peers, state.peers, (a, b) => a.classId === b.classId, 'peer');
+    yield* put(random, this.cidrs, state.cidrs, (a, b) => a.classId === b.classId, 'cidr');
+    yield* put(random, this.endpoints, state.endpoints, (a, b) => a.ingressTable === b.ingressTable && a.egressTable === b.egressTable, 'endpoint');
   }
 
   *prune(state: PolicyMaps, random: Random): Iterable<string> {
@@ -58,8 +58,8 @@ class Maps implements PolicyMaps {
   }
 }
 
-function* put<Row>(map: Map<string, Row>, rows: ReadonlyMap<string, Row>, equal: (a: Row, b: Row) => boolean, name: string): Iterable<string> {
-  for (const [key, row] of rows) {
+function* put<Row>(random: Random, map: Map<string, Row>, rows: ReadonlyMap<string, Row>, equal: (a: Row, b: Row) => boolean, name: string): Iterable<string> {
+  for (const [key, row] of random.shuffled([...rows])) {
     const old = map.get(key);
     if (old !== undefined && equal(old, row)) continue;
     map.set(key, row);
@@ -97,7 +97,7 @@ function walk(maps: Maps, next: PolicyState, checked: readonly Probe[], random: 
     });
   };
   for (const state of transition(maps, next)) {
-    for (const at of maps.upsert(state)) {
+    for (const at of maps.upsert(state, random)) {
       check(at);
       if (++writes >= limit) return writes;
     }

@@ -41,6 +41,7 @@ export class TableChooser {
     const specs = new Map<string, TableSpec>();
     const result = new Map<string, EndpointTables>();
     for (const { namespace, pod: name } of facts.endpoints) {
+      if (name === '') continue; // a container that is no pod: no policy can select it
       const key = `${namespace}/${name}`;
       const choice = this.#choose(key, snapshot, this.#index!, specs);
       if (choice !== undefined) chosen.set(key, choice);

@@ -60,6 +60,7 @@ export function judge(snapshot: Snapshot, facts: NodeFacts, direction: Direction
   const peer = direction === 'ingress' ? packet.source : packet.destination;
   const self = direction === 'ingress' ? packet.destination : packet.source;
   if (endpoint === undefined) return free(undefined, `${self.text} is no pod of this node`);
+  if (endpoint.pod === '') return free(undefined, `${self.text} is a container that is no pod: no policy can select it`);
   const name = `${endpoint.namespace}/${endpoint.pod}`;
   if (direction === 'ingress' && facts.hostAddresses.some((a) => a.equals(peer))) {
     return free(name, `${peer.text} is this node itself, which always reaches its pods`);

@@ -5,11 +5,11 @@ import { classOf } from './lookup.js';
 
 /**
  * The states to pass through on the way from `previous` (what the maps hold)
- * to `next`, `next` left to the prune. Each is to be upserted, removing nothing,
- * in this order: rows, tables, peers, cidrs (in their order), endpoints. After the last one only rows
- * that nothing points at, and addresses that would be in the same class without
- * their row, are left to prune. At every moment of it, each endpoint judges each
- * packet as all of `previous` or all of `next` would.
+ * to `next`. Each is to be upserted, removing nothing, in this order: rows,
+ * tables, addresses (peers and cidrs in any order), endpoints. After the last one, what is left to
+ * prune is without effect: rows that nothing points at, and addresses that
+ * are in the same class without their row. At every moment of it, each
+ * endpoint judges each packet as all of `previous` or all of `next` would.
  *
  * Where both addresses change class and endpoints change table, no class of
  * either state would do: two addresses that next treats alike may have been
@@ -25,12 +25,10 @@ import { classOf } from './lookup.js';
 export function transition(previous: PolicyMaps, next: PolicyState): readonly PolicyState[] {
   const places = changedPlaces(previous, next);
   const settled = settle(next, places);
-  const moved = [...next.endpoints].some(([name, tables]) => {
-    const old = previous.endpoints.get(name);
-    return old !== undefined && (old.ingressTable !== tables.ingressTable || old.egressTable !== tables.egressTable);
-  });
   const changes = places.some(({ from, to }) => from !== to);
-  return moved && changes ? [bridge(previous, next, places), settled] : [settled];
+  if (changes && endpointsMove(previous, next)) return [bridge(previous, next, places), settled];
+  const splits = places.some(({ had }) => !had) && places.some(({ at, had, from, to }) => had && from !== to && at instanceof Cidr);
+  return splits ? [split(previous, next, places), settled] : [settled];
 }
 
 /** What the maps hold: all of a PolicyState but its texts. */
@@ -41,33 +39,39 @@ interface Place {
   readonly at: IpAddress | Cidr;
   readonly from: bigint;
   readonly to: bigint;
+  /** Whether previous has this row. */
+  readonly had: boolean;
   /** Whether next has this row; otherwise it goes at the prune. */
   readonly stays: boolean;
 }
 
-/** Those where the class changes or the row goes; longest prefix first. */
+function endpointsMove(previous: PolicyMaps, next: PolicyMaps): boolean {
+  return [...next.endpoints].some(([name, tables]) => {
+    const old = previous.endpoints.get(name);
+    return old !== undefined && (old.ingressTable !== tables.ingressTable || old.egressTable !== tables.egressTable);
+  });
+}
+
+/** Those where the class changes, or the row comes or goes. */
 function changedPlaces(previous: PolicyMaps, next: PolicyMaps): Place[] {
   const places: Place[] = [];
-  for (const address of union(previous.peers, next.peers, (row) => row.address)) {
-    const stays = next.peers.has(address.text);
-    const from = previous.peers.get(address.text)?.classId ?? classOf(previous, address);
-    const to = next.peers.get(address.text)?.classId ?? classOf(next, address);
-    if (from !== to || !stays || !previous.peers.has(address.text)) places.push({ at: address, from, to, stays });
-  }
-  for (const cidr of union(previous.cidrs, next.cidrs, (row) => row.cidr).sort((a, b) => b.length - a.length)) {
-    const stays = next.cidrs.has(cidr.text);
-    const from = classOfPrefix(previous, cidr);
-    const to = classOfPrefix(next, cidr);
-    if (from !== to || !stays || !previous.cidrs.has(cidr.text)) places.push({ at: cidr, from, to, stays });
-  }
+  const add = (at: IpAddress | Cidr, was: { classId: bigint } | undefined, is: { classId: bigint } | undefined): void => {
+    if (was !== undefined && was.classId === is?.classId) return;
+    const from = was?.classId ?? classAt(previous, at);
+    const to = is?.classId ?? classAt(next, at);
+    places.push({ at, from, to, had: was !== undefined, stays: is !== undefined });
+  };
+  for (const { address } of union(previous.peers, next.peers)) add(address, previous.peers.get(address.text), next.peers.get(address.text));
+  for (const { cidr } of union(previous.cidrs, next.cidrs)) add(cidr, previous.cidrs.get(cidr.text), next.cidrs.get(cidr.text));
   return places;
 }
 
-function union<Row, Place>(a: ReadonlyMap<string, Row>, b: ReadonlyMap<string, Row>, place: (row: Row) => Place): Place[] {
-  const places = [...b.values()].map(place);
-  for (const [key, row] of a) if (!b.has(key)) places.push(place(row));
-  return places;
+function* union<Row>(a: ReadonlyMap<string, Row>, b: ReadonlyMap<string, Row>): Iterable<Row> {
+  yield* b.values();
+  for (const [key, row] of a) if (!b.has(key)) yield row;
 }
+
+const classAt = (maps: PolicyMaps, at: IpAddress | Cidr): bigint => (at instanceof Cidr ? classOfPrefix(maps, at) : classOf(maps, at));
 
 /** Class of addresses in a prefix and in no longer one. */
 function classOfPrefix({ cidrs }: PolicyMaps, cidr: Cidr): bigint {
@@ -85,6 +89,16 @@ function settle(next: PolicyState, places: readonly Place[]): PolicyState {
   return leaving.length === 0 ? next : { ...next, ...withClasses(next, leaving) };
 }
 
+/**
+ * Next's rows, with each address still where it was: a prefix that changes
+ * class must not be seen at addresses whose own, longer row is not written yet.
+ * Endpoints that come with next wait until their peers' classes are there.
+ */
+function split(previous: PolicyMaps, next: PolicyState, places: readonly Place[]): PolicyState {
+  const endpoints = new Map([...next.endpoints].filter(([name]) => previous.endpoints.has(name)));
+  return { ...next, endpoints, ...withClasses(next, places.map((place) => [place, place.from] as const)) };
+}
+
 function withClasses(maps: PolicyMaps, classes: Iterable<readonly [Place, bigint]>): Pick<PolicyMaps, 'peers' | 'cidrs'> {
   const peers = new Map(maps.peers);
   const cidrs = new Map(maps.cidrs);
@@ -92,7 +106,7 @@ function withClasses(maps: PolicyMaps, classes: Iterable<readonly [Place, bigint
     if (at instanceof Cidr) cidrs.set(at.text, { cidr: at, classId });
     else peers.set(at.text, { address: at, classId });
   }
-  return { peers, cidrs: new Map([...cidrs].sort(([, a], [, b]) => b.cidr.length - a.cidr.length)) };
+  return { peers, cidrs };
 }
 
 /** Addresses in bridge classes, moved endpoints at bridge tables, and every entry that either asks for. */
