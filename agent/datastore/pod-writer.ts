@@ -23,7 +23,8 @@ const WRITE = { subresource: 'status', fieldManager: 'calico' };
 /**
  * Writes what the Calico plugin writes after ADD (compat.md 5.6): addresses and
  * container on the pod's annotations, by a strategic merge patch of
- * pods/status without resourceVersion. Throws ApiError.
+ * pods/status without resourceVersion. Throws ApiError; status 422 when the
+ * name belongs to a pod of another UID by now.
  */
 export async function publishPodAddresses(client: KubeClient, sandbox: PodSandbox, addresses: readonly IpAddress[], signal?: AbortSignal): Promise<void> {
   const prefixes = addresses.map((address) => `${address.text}/${address.family === 4 ? 32 : 128}`);
