@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { ApiError, fromStatus, isUnauthorized, parseRetryAfter } from './api-error.js';
-import type { ListPage, RawObject, WatchEvent } from './client.js';
+import type { ListPage, RawObject, WatchEvent } from './api-object.js';
 import type { Connection } from './connection.js';
 import { jsonLines } from './json-lines.js';
 import type { Answer, Exchange, Transport } from './transport.js';

@@ -1,18 +1,11 @@
 import type { Clock } from '../base/clock.js';
 import { acceptedAnswer, readObject, subjectOf, toPage, watchEvents } from './answer.js';
+import type { ListPage, RawObject, WatchEvent } from './api-object.js';
 import type { Connection } from './connection.js';
 import { collectionPath, objectPath, type ObjectRef, type Resource } from './resource.js';
 import { Transport, type Exchange } from './transport.js';
 
-/** An object as JSON gave it: nothing about it is known. */
-export type RawObject = Readonly<Record<string, unknown>>;
-
-export interface ListPage {
-  readonly items: readonly unknown[];
-  readonly resourceVersion: string;
-  /** Token of the next page; empty: this was the last. */
-  readonly continue: string;
-}
+export type { ListPage, RawObject, WatchEvent };
 
 export interface ListOptions {
   readonly namespace?: string;
@@ -33,12 +26,6 @@ export interface WatchOptions {
   readonly fieldSelector?: string;
   /** Aborting it is how a watch is ended. */
   readonly signal: AbortSignal;
-}
-
-export interface WatchEvent {
-  /** ADDED, MODIFIED, DELETED, BOOKMARK, ERROR, or what a newer server may send. */
-  readonly type: string;
-  readonly object: unknown;
 }
 
 export interface WriteOptions {
@@ -132,5 +119,5 @@ const watchQuery = (o: WatchOptions): Query => ({
 function query(values: Query): string {
   const given = new URLSearchParams();
   for (const [key, value] of Object.entries(values)) if (value !== undefined) given.set(key, String(value));
-  return given.size === 0 ? '' : `?${given}`;
+  return given.size === 0 ? '' : `?${given.toString()}`;
 }

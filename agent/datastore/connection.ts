@@ -1,3 +1,5 @@
+import type { Clock } from '../base/clock.js';
+
 /** Certificates of a connection; identity changes when content does, so that `===` says whether to reconnect. */
 export interface TlsMaterial {
   readonly ca?: Buffer;
@@ -24,4 +26,18 @@ export interface Connection {
   credentials(): Promise<Credentials>;
   /** The server answered 401: what is cached is not to be used again. */
   invalidate(): void;
+}
+
+/** What `loadConnection` has to find it by. */
+export interface ConnectionOptions {
+  /** `--kubeconfig-file`. */
+  readonly kubeconfig?: string | undefined;
+  /** `--kube-api-url`: replaces the server that the kubeconfig or the account names. */
+  readonly apiUrl?: string | undefined;
+  /** The kubeconfig's context; its current one by default. */
+  readonly context?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Default: where kubelet mounts it. */
+  readonly accountDir?: string;
 }

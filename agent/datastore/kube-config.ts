@@ -6,10 +6,10 @@ import { newClusters, newContexts, newUsers, type Cluster, type Context, type Us
 import { parse } from 'yaml';
 import type { Clock } from '../base/clock.js';
 import { CanalError } from '../base/errors.js';
-import type { Connection, Credentials, TlsMaterial } from './connection.js';
+import type { Connection, ConnectionOptions, Credentials, TlsMaterial } from './connection.js';
 import { ExecCredential } from './exec-credential.js';
-import { parseServer, type ConnectionOptions } from './load-connection.js';
 import { RotatingFile } from './rotating-file.js';
+import { parseServer } from './server-url.js';
 
 /** The connection of a kubeconfig's context; several files are merged as kubectl does: the first to name a thing wins. */
 export function kubeConfigConnection(files: readonly string[], options: ConnectionOptions): Connection {

@@ -1,30 +1,19 @@
 import { existsSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import type { Clock } from '../base/clock.js';
 import { CanalError } from '../base/errors.js';
-import type { Connection, TlsMaterial } from './connection.js';
+import type { Connection, ConnectionOptions, TlsMaterial } from './connection.js';
 import { RotatingFile } from './rotating-file.js';
+import { parseServer } from './server-url.js';
 
-export interface ConnectionOptions {
-  /** `--kubeconfig-file`. */
-  readonly kubeconfig?: string | undefined;
-  /** `--kube-api-url`: replaces the server that the kubeconfig or the account names. */
-  readonly apiUrl?: string | undefined;
-  /** The kubeconfig's context; its current one by default. */
-  readonly context?: string | undefined;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly clock: Clock;
-  /** Default: where kubelet mounts it. */
-  readonly accountDir?: string;
-}
+export type { ConnectionOptions };
 
 const ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
- * Finds the API server: the kubeconfig that was asked for, the files of
- * KUBECONFIG, an explicit URL, the pod's own account, in this order. Throws
- * CanalError CONFIG that says what is wrong or that there is nothing.
+ * Finds the API server: the kubeconfig that was asked for; the files of
+ * KUBECONFIG, unless a URL is given; the pod's own account; the URL alone, as
+ * nobody. Throws CanalError CONFIG that says what is wrong or that there is nothing.
  */
 export async function loadConnection(options: ConnectionOptions): Promise<Connection> {
   const { apiUrl, env } = options;
@@ -38,16 +27,6 @@ export async function loadConnection(options: ConnectionOptions): Promise<Connec
   if (account !== undefined) return account;
   if (apiUrl) return anonymous(parseServer(apiUrl, '--kube-api-url'), 'flag');
   throw new CanalError('CONFIG', 'no API server: give --kubeconfig-file or --kube-api-url, set KUBECONFIG, or run in a pod with a service account');
-}
-
-/** The URL of a server; CanalError CONFIG names `subject` when it is none. */
-export function parseServer(text: string, subject: string): URL {
-  const withScheme = /^[a-z]+:\/\//i.test(text) ? text : `https://${text}`;
-  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
-    throw new CanalError('CONFIG', `${subject}: not an http or https URL: ${text}`, { subject });
-  }
-  return url;
 }
 
 function anonymous(server: URL, origin: string): Connection {

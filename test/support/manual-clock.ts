@@ -57,7 +57,7 @@ export class ManualClock implements Clock {
 export async function until(condition: () => boolean, clock?: ManualClock, stepMs = 0): Promise<void> {
   const end = Date.now() + 10_000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`never came true: ${condition}`);
+    if (Date.now() > end) throw new Error(`never came true: ${condition.toString()}`);
     if (clock !== undefined && stepMs > 0) await clock.advance(stepMs);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
