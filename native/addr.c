@@ -38,7 +38,7 @@ int addr_rows(struct nl_sock *sk, struct row_array *rows)
 {
 	struct ifaddrmsg head = { .ifa_family = AF_UNSPEC };
 
-	return netlink_query(sk, netlink_message(RTM_GETADDR, NLM_F_DUMP, &head, sizeof(head)), each_addr, rows);
+	return netlink_dump(sk, RTM_GETADDR, &head, sizeof(head), each_addr, rows, rows);
 }
 
 int canal_addr_list(struct canal_net_addr *out, uint32_t capacity, uint32_t *needed)

@@ -41,6 +41,11 @@ struct row_array {
 void *row_next(struct row_array *rows); // zeroed row to fill, or NULL when full
 int row_result(const struct row_array *rows, uint32_t *needed);
 
+// A whole dump into rows, which arg is or contains; begins again when the
+// kernel says that things moved meanwhile (-EAGAIN after many times).
+int netlink_dump(struct nl_sock *sk, int type, const void *header, size_t size, int (*each)(struct nlmsghdr *, void *),
+		 void *arg, struct row_array *rows);
+
 // Runs apply for each of count rows on one socket: see canal.h on errors[].
 int netlink_each_row(const void *rows, size_t row_size, uint32_t count, int32_t *errors,
 		     int (*apply)(struct nl_sock *, const void *));

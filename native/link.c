@@ -76,7 +76,7 @@ int canal_link_list(struct canal_link *out, uint32_t capacity, uint32_t *needed)
 
 	if (err)
 		return err;
-	err = netlink_query(sk, netlink_message(RTM_GETLINK, NLM_F_DUMP, &head, sizeof(head)), each_link, &rows);
+	err = netlink_dump(sk, RTM_GETLINK, &head, sizeof(head), each_link, &rows, &rows);
 	nl_socket_free(sk);
 	return err ? err : row_result(&rows, needed);
 }

@@ -139,6 +139,6 @@ int canal_map_dump(int fd, void *keys, void *values, uint32_t capacity, uint32_t
 	if (result == -EOPNOTSUPP)
 		result = dump_singly(fd, keys, values, capacity, key_size, value_size);
 	if (result == -ENOSPC)
-		*needed = capacity < 512 ? 1024 : capacity * 2;
+		*needed = capacity < 1024 ? 4096 : capacity * 4;
 	return result;
 }

@@ -50,7 +50,7 @@ int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint
 
 	if (err)
 		return err;
-	err = netlink_query(sk, netlink_message(RTM_GETNEIGH, NLM_F_DUMP, &head, sizeof(head)), each_neigh, &dump);
+	err = netlink_dump(sk, RTM_GETNEIGH, &head, sizeof(head), each_neigh, &dump, &dump.rows);
 	nl_socket_free(sk);
 	return err ? err : row_result(&dump.rows, needed);
 }

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include "internal.h"
 
+#define DUMP_TRIES 16
+
 int netlink_open(struct nl_sock **out)
 {
 	struct nl_sock *sk = nl_socket_alloc();
@@ -18,8 +20,11 @@ int netlink_open(struct nl_sock **out)
 		nl_socket_free(sk);
 		return err;
 	}
+	// An answer is followed by an acknowledgement only where talk() asks for one;
+	// one left unread would pass for the next request's.
+	nl_socket_disable_auto_ack(sk);
 	nl_socket_set_buffer_size(sk, 1 << 20, 0);
-	nl_socket_set_msg_buf_size(sk, 1 << 17);
+	nl_socket_set_msg_buf_size(sk, 1 << 15); // what the kernel puts in one part of a dump
 	*out = sk;
 	return 0;
 }
@@ -100,6 +105,18 @@ int netlink_query(struct nl_sock *sk, struct nl_msg *msg, int (*each)(struct nlm
 	struct query query = { each, arg, 0 };
 
 	return exchange(sk, msg, &query);
+}
+
+int netlink_dump(struct nl_sock *sk, int type, const void *header, size_t size, int (*each)(struct nlmsghdr *, void *),
+		 void *arg, struct row_array *rows)
+{
+	int err = -EAGAIN;
+
+	for (int tries = 0; err == -EAGAIN && tries < DUMP_TRIES; tries++) {
+		rows->count = 0;
+		err = netlink_query(sk, netlink_message(type, NLM_F_DUMP, header, size), each, arg);
+	}
+	return err;
 }
 
 void *row_next(struct row_array *rows)

@@ -65,7 +65,7 @@ int route_rows(struct nl_sock *sk, int family, struct row_array *rows)
 {
 	struct rtmsg head = { .rtm_family = family_to_af(family) };
 
-	return netlink_query(sk, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &head, sizeof(head)), each_route, rows);
+	return netlink_dump(sk, RTM_GETROUTE, &head, sizeof(head), each_route, rows, rows);
 }
 
 int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed)

@@ -65,7 +65,9 @@ export function enumName(values: Readonly<Record<string, number>>, value: number
 // ---- what the generated codecs are made of
 
 export function getBytes(view: DataView, at: number, size: number): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset + at, size).slice();
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = view.getUint8(at + i);
+  return bytes;
 }
 
 export function putBytes(view: DataView, at: number, size: number, bytes: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { IpAddress } from '../base/address.js';
+import type { IpAddress } from '../base/address.js';
 import type { FdbRow } from '../compile/desired.js';
 import type { Table } from '../reconcile/table.js';
 import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
@@ -13,10 +13,10 @@ export interface FdbKey {
   readonly mac: string;
 }
 
-/** Equals no desired row: the MAC has several remotes. */
-const SEVERAL = IpAddress.fromBytes(new Uint8Array(4));
-
-/** Permanent FDB entries of overlay devices. The all-zero MAC (default remote) is not ours. */
+/**
+ * Permanent FDB entries of overlay devices. The all-zero MAC (default remote)
+ * is not ours. The kernel gives a unicast MAC one remote only, so writing replaces.
+ */
 export class FdbTable implements Table<FdbKey, FdbRow> {
   readonly name = 'fdb';
 
@@ -29,8 +29,7 @@ export class FdbTable implements Table<FdbKey, FdbRow> {
       const destination = from16(raw.dst, raw.dstFamily === 6 ? 6 : 4);
       if (!devices.has(raw.ifindex) || (raw.state & NUD_PERMANENT) === 0 || isZero(raw.mac) || destination === undefined) continue;
       const row = { ifindex: raw.ifindex, mac: macText(raw.mac), destination };
-      const text = this.keyText(row);
-      rows.set(text, { key: { ifindex: row.ifindex, mac: row.mac }, row: rows.has(text) ? { ...row, destination: SEVERAL } : row });
+      rows.set(this.keyText(row), { key: { ifindex: row.ifindex, mac: row.mac }, row });
     }
     return rows;
   }
@@ -43,10 +42,7 @@ export class FdbTable implements Table<FdbKey, FdbRow> {
     return actual.destination.text === desired.destination.text;
   }
 
-  /** The kernel replaces the first remote of a MAC only, so one with several is taken away first. */
   upsert(rows: readonly { readonly key: FdbKey; readonly row: FdbRow }[]): (Error | undefined)[] {
-    const actual = this.list();
-    this.remove(rows.map(({ key }) => key).filter((key) => actual.get(this.keyText(key))?.row.destination === SEVERAL));
     return sendRows('canal_neigh_replace', this.name, canalNeighCodec, rows.map(({ row }) => rawOf(row, row.destination)), (i) => this.keyText(rows[i]!.key), this.writes);
   }
 

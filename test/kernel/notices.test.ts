@@ -1,0 +1,81 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BpfObject, closeFd, mountBpffs, openPinned } from '../../agent/kernel/bpf-object.js';
+import { ChangeMonitor, type Change } from '../../agent/kernel/monitor.js';
+import { Ring } from '../../agent/kernel/ring.js';
+import { testRun, testRunMany } from '../../agent/kernel/test-run.js';
+import { requireOwnNamespace } from '../support/own-namespace.js';
+import { run, runQuietly } from '../support/shell.js';
+
+let monitor: ChangeMonitor | undefined;
+
+beforeAll(() => {
+  requireOwnNamespace();
+  mountBpffs('/sys/fs/bpf');
+});
+afterEach(() => monitor?.close());
+afterAll(() => runQuietly('ip link del no-one'));
+
+describe('the monitor', () => {
+  /** Other test files change this namespace too, so only presence says something. */
+  const changes = (command: string): ReadonlySet<Change> => {
+    monitor!.drain();
+    run(command);
+    return monitor!.drain();
+  };
+
+  it('tells what kind of thing changed', () => {
+    monitor = new ChangeMonitor();
+    expect(changes('ip link add no-one type veth peer name no-two')).toContain('link');
+    run('ip link set no-two up');
+    expect(changes('ip link set no-one up')).toContain('link');
+    expect(changes('ip addr add 10.78.0.1/24 dev no-one')).toContain('address');
+    expect(changes('ip route add 10.79.0.0/16 via 10.78.0.2')).toContain('route');
+    expect(changes('ip neigh add 10.78.0.2 lladdr 02:00:00:00:00:01 dev no-one')).toContain('neighbour');
+    expect(changes('tc qdisc add dev no-one clsact')).toContain('tc');
+  });
+
+  it('costs microseconds when there is nothing', () => {
+    monitor = new ChangeMonitor();
+    monitor.drain();
+    const started = performance.now();
+    for (let i = 0; i < 1000; i++) monitor.drain();
+    const each = (performance.now() - started) / 1000;
+    console.log(`a drain takes ${(each * 1000).toFixed(1)} us`);
+    expect(each).toBeLessThan(0.5);
+  });
+
+  it('calls back while it watches, and not after it is closed', async () => {
+    monitor = new ChangeMonitor();
+    const seen = new Promise<ReadonlySet<Change>>((resolve) => monitor!.watch(5, (set) => set.has('address') && resolve(set)));
+    run('ip addr add 10.78.0.9/32 dev lo');
+    expect(await seen).toContain('address');
+    run('ip addr del 10.78.0.9/32 dev lo');
+    monitor.close();
+    expect(monitor.drain().size).toBe(0);
+  });
+});
+
+describe('loaded programs', () => {
+  it('run on packets, one or many, and drop while nobody has configured them', () => {
+    const object = BpfObject.load({ path: 'build/bpf/canal4.o' });
+    const { fd } = object.program('canal_from_pod');
+    const packet = Buffer.alloc(60);
+    packet.writeUInt16BE(0x0800, 12);
+    packet[14] = 0x45;
+    const TC_ACT_SHOT = 2;
+    expect(testRun(fd, { packet })).toMatchObject({ verdict: TC_ACT_SHOT, packet: expect.any(Buffer) as Buffer });
+    expect([...testRunMany(fd, [packet, packet, packet])]).toEqual([TC_ACT_SHOT, TC_ACT_SHOT, TC_ACT_SHOT]);
+    const ring = new Ring(object.map('canal_events'));
+    expect(Array.isArray(ring.drain())).toBe(true);
+    ring.close();
+    expect(ring.drain()).toEqual([]);
+    object.close();
+    expect(() => object.map('canal_peer4')).toThrow('closed');
+  });
+
+  it('that the verifier refuses fail with its words, and with nothing on standard error', () => {
+    expect(() => BpfObject.load({ path: '/no/such.o' })).toThrow(/ENOENT/);
+    expect(openPinned('/sys/fs/bpf/no-such')).toBeUndefined();
+    closeFd(-1);
+  });
+});
