@@ -10,6 +10,7 @@ import { handleRequest } from './http/api-handler.js';
 import { ServiceAllocator } from './kinds/service-allocation.js';
 import { InProcessClient } from './in-process-client.js';
 import { kubeconfigFor } from './kubeconfig.js';
+import { applyManifests } from './manifests.js';
 import type { PodRuntime } from './pod-runtime.js';
 import { builtInKinds } from './registry/kinds.js';
 import { Registry } from './registry/registry.js';
@@ -52,6 +53,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const context: ApiContext = { store, registry, now: Date.now, admission: createAdmission(store, services) };
   const stopDefinitions = followDefinitions(context);
   bootstrap(context, services);
+  if (options.manifestsDir !== undefined) applyManifests(context, options.manifestsDir);
   const collector = new Collector(context, options.logger);
   const http = createServer((request, response) => void handleRequest(context, options.podRuntime, request, response));
   http.on('upgrade', (request, socket, head) => void handleUpgrade(context, options.podRuntime, request, socket, head));

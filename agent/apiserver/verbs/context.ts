@@ -1,4 +1,4 @@
-import type { KubeObject } from '../kube-object.js';
+import type { KubeObject, ManagedFieldsEntry } from '../kube-object.js';
 import type { Kind } from '../registry/kind.js';
 import type { Registry } from '../registry/registry.js';
 import type { ObjectStore } from '../storage/object-store.js';
@@ -25,4 +25,6 @@ export interface WriteOptions {
   /** Who owns the written fields; by default the user agent's first word. */
   readonly fieldManager?: string;
   readonly subresource?: 'status' | 'scale';
+  /** Instead of recording what a creation wrote: the entries of the apply that makes it. */
+  readonly managedFields?: ManagedFieldsEntry[];
 }

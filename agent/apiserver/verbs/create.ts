@@ -12,6 +12,7 @@ import type { ApiContext, WriteOptions } from './context.js';
  */
 export function createObject(context: ApiContext, kind: Kind, namespace: string, input: KubeObject, options: WriteOptions = {}): KubeObject {
   const draft = draftOf(input);
+  dropEmptyMetadata(draft);
   adoptNamespace(kind, draft, namespace);
   nameDraft(kind, draft);
   resetSystemFields(context, kind, draft);
@@ -23,8 +24,16 @@ export function createObject(context: ApiContext, kind: Kind, namespace: string,
   const name = draft.metadata.name ?? '';
   const id = resourceIdOf(kind);
   if (context.store.get(id, keyOf(kind, namespace, name)) !== undefined) throw alreadyExists(kind, name);
-  recordUpdate(kind, undefined, draft, managerOf(options), options.subresource, timestamp(context.now()));
+  if (options.managedFields !== undefined) draft.metadata.managedFields = options.managedFields;
+  else recordUpdate(kind, undefined, draft, managerOf(options), options.subresource, timestamp(context.now()));
   return options.dryRun === true ? draft : context.store.put(id, keyOf(kind, namespace, name), draft);
+}
+
+/** Go leaves empty maps and lists of metadata out (omitempty), so they never are a difference. */
+export function dropEmptyMetadata({ metadata }: KubeObject): void {
+  for (const field of ['labels', 'annotations', 'ownerReferences', 'finalizers'] as const) {
+    if (metadata[field] !== undefined && Object.keys(metadata[field]).length === 0) delete metadata[field];
+  }
 }
 
 export function managerOf(options: WriteOptions): string {

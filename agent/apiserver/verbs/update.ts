@@ -4,7 +4,7 @@ import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
 import { validateMetadata, validateMetadataUpdate } from '../registry/metadata-rules.js';
 import { STALE, badRequest, conflict, invalid } from '../status.js';
 import type { ApiContext, WriteOptions } from './context.js';
-import { existing, managerOf, sameButVersion } from './create.js';
+import { dropEmptyMetadata, existing, managerOf, sameButVersion } from './create.js';
 import { removeIfFinished } from './delete.js';
 
 /** How the new object came about: a plain write is recorded against its manager, an apply has recorded itself. */
@@ -29,6 +29,7 @@ export function updateObject(
   const current = existing(context, kind, namespace, name);
   const { object, applied } = propose(current);
   const draft = draftOf(object);
+  dropEmptyMetadata(draft);
   checkIdentity(kind, draft, current, namespace, name);
   keepSystemFields(draft, current);
   keepOtherParts(kind, draft, current, options.subresource);
