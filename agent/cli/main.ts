@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { CanalError } from '../base/errors.js';
 import { CommandError } from './admin-client.js';
+import * as agent from './commands/agent.js';
 import * as conntrack from './commands/conntrack.js';
 import * as drops from './commands/drops.js';
 import * as endpoints from './commands/endpoints.js';
@@ -17,7 +18,7 @@ import * as version from './commands/version.js';
 const FAILED = 1;
 const USAGE = 2;
 
-const COMMANDS = [status, endpoints, policy, peers, conntrack, drops, routes, maps, trace, version];
+const COMMANDS = [agent, status, endpoints, policy, peers, conntrack, drops, routes, maps, trace, version];
 
 function build(): Command {
   const program = new Command('canal')

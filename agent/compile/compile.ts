@@ -12,6 +12,8 @@ export const FROM_OVERLAY = 'canal_from_ovl';
 /** Everything that the kernel should hold on this node, by table. */
 export interface DesiredState {
   readonly config: ConfigRow;
+  /** Below /proc/sys. */
+  readonly sysctls: ReadonlyMap<string, string>;
   readonly attachments: readonly AttachmentRow[];
   readonly links: readonly VxlanLinkRow[];
   readonly addresses: readonly AddressRow[];
@@ -34,7 +36,7 @@ export interface CompileInput {
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
-  readonly settings: ConfigSettings & EndpointSettings;
+  readonly settings: ConfigSettings & EndpointSettings & { readonly ipForwarding: boolean };
 }
 
 /** Puts policy, overlay and local pods together into one state. Pure. */
@@ -45,6 +47,7 @@ export function compile(input: CompileInput): DesiredState {
     overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
   return {
     config: compileConfig(settings, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
+    sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
     attachments: [...overlayPrograms, ...pods.attachments],
     links: overlay === undefined ? [] : [overlay.link],
     addresses: overlay?.addresses ?? [],

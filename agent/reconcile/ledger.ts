@@ -95,6 +95,12 @@ export class Ledger<Key, Row> implements AnyLedger {
     return changes;
   }
 
+  /** Whether anything is to be done. */
+  differs(): boolean {
+    const { put, gone } = diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d));
+    return put.length > 0 || gone.length > 0;
+  }
+
   has(key: string): boolean {
     return this.#actual?.has(key) === true;
   }

@@ -9,7 +9,7 @@ export interface Phase {
 
 /** The tables that the reconciler keeps, by the names that metrics and logs use. Maps of both families are one table. */
 export type TableName =
-  | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
+  | 'sysctl' | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
   | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
@@ -25,6 +25,7 @@ export const ORDER: readonly Phase[] = [
 
   put('canal_config', 'programs without it drop everything; its flags name no row that is not there yet'),
 
+  put('sysctl', 'forwarding, before there is anything to forward'),
   put('link', 'everything of the overlay names the device by its ifindex'),
   put('address', 'the kernel picks the source of what the node itself sends to pods from it, so it is there before the first route'),
   put('fdb', 'where a VTEP MAC lives must be known before a packet is addressed to that MAC'),

@@ -31,3 +31,19 @@ export function totalWrites(outcome: Outcome): number {
   for (const n of outcome.writes.values()) sum += n;
   return sum;
 }
+
+/** Several passes as one: counts add up, each trouble is told once. */
+export function mergeOutcomes(outcomes: readonly Outcome[]): Outcome {
+  if (outcomes.length === 1) return outcomes[0]!;
+  const writes = new Map<TableName, number>();
+  for (const outcome of outcomes) for (const [table, n] of outcome.writes) writes.set(table, (writes.get(table) ?? 0) + n);
+  const retries = outcomes.map((o) => o.retryAtMs).filter((ms) => ms !== undefined);
+  return {
+    writes,
+    mended: outcomes.flatMap((o) => o.mended),
+    troubles: [...new Map(outcomes.flatMap((o) => o.troubles).map((t) => [`${t.table} ${t.key}`, t])).values()],
+    blocked: Math.max(...outcomes.map((o) => o.blocked)),
+    judged: outcomes.some((o) => o.judged),
+    retryAtMs: retries.length === 0 ? undefined : Math.min(...retries),
+  };
+}

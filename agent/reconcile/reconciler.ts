@@ -105,11 +105,11 @@ class Run {
     this.#count(phase.table, due.length - failed.length);
   }
 
-  /** Ends a change of policy, also one that a predecessor left open. */
+  /** Ends a change of policy, also one that a predecessor left open. An epoch of 0 has never been written: programs refuse to work with it. */
   settleEpoch(): void {
     try {
       const now = this.epoch.read();
-      if (isOpen(now)) {
+      if (isOpen(now) || now === 0) {
         this.#judged = true;
         this.epoch.write(settled(now));
         this.#count('canal_config', 1);

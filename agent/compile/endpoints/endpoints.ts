@@ -15,6 +15,8 @@ export interface EndpointState {
   /** IpAddress.text -> where it is. */
   readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
   readonly routes: readonly RouteRow[];
+  /** Of the host devices, below /proc/sys (compat.md 5.3). */
+  readonly sysctls: ReadonlyMap<string, string>;
   readonly attachments: readonly AttachmentRow[];
 }
 
@@ -23,6 +25,9 @@ export interface EndpointSettings {
   readonly routeProtocol: number;
   readonly routeMetric: number;
 }
+
+/** A container that is no pod's (CNI without Kubernetes): no policy can select it. */
+const NOT_ISOLATED = { ingressTable: 0n, egressTable: 0n };
 
 const isUp = (up: ReadonlySet<number>) => (endpoint: LocalEndpoint): boolean => up.has(endpoint.ifindex);
 
@@ -43,12 +48,12 @@ export function compileEndpoints(
   const rows = new Map<number, EndpointRow>();
   const local = new Map<string, { address: IpAddress; ifindex: number }>();
   for (const endpoint of sorted) {
-    const tables = policy.endpoints.get(`${endpoint.namespace}/${endpoint.pod}`);
+    const tables = endpoint.pod === '' ? NOT_ISOLATED : policy.endpoints.get(`${endpoint.namespace}/${endpoint.pod}`);
     if (tables === undefined) continue;
     rows.set(endpoint.ifindex, endpointRow(endpoint, tables));
     for (const address of endpoint.addresses) local.set(address.text, { address, ifindex: endpoint.ifindex });
   }
-  return { rows, local, routes: podRoutes(sorted.filter(isUp(up)), settings), attachments: sorted.flatMap(programs) };
+  return { rows, local, routes: podRoutes(sorted.filter(isUp(up)), settings), sysctls: new Map(sorted.flatMap(deviceSysctls)), attachments: sorted.flatMap(programs) };
 }
 
 function endpointRow(endpoint: LocalEndpoint, tables: { readonly ingressTable: bigint; readonly egressTable: bigint }): EndpointRow {
@@ -83,6 +88,15 @@ const podRoute = (destination: Cidr, ifindex: number, settings: EndpointSettings
   metric: settings.routeMetric,
   protocol: settings.routeProtocol,
 });
+
+/** Proxy ARP answers for 169.254.1.1; sources are checked by the program, and redirected replies take other ways than rp_filter knows. */
+const deviceSysctls = ({ hostDevice }: LocalEndpoint): [string, string][] => [
+  [`net/ipv4/conf/${hostDevice}/forwarding`, '1'],
+  [`net/ipv4/conf/${hostDevice}/proxy_arp`, '1'],
+  [`net/ipv4/conf/${hostDevice}/route_localnet`, '1'],
+  [`net/ipv4/conf/${hostDevice}/rp_filter`, '0'],
+  [`net/ipv4/neigh/${hostDevice}/proxy_delay`, '0'],
+];
 
 /** The device's egress leads into the pod. */
 const programs = ({ ifindex, hostDevice }: LocalEndpoint): AttachmentRow[] => [

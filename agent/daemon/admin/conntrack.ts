@@ -1,0 +1,63 @@
+import { IpAddress } from '../../base/address.js';
+import { CanalError } from '../../base/errors.js';
+import { CanalFlowFlags, type CanalFlow, type CanalFlowKey4 } from '../../kernel/abi.generated.js';
+import type { FlowView } from '../../observe/views.js';
+import { protocolName } from './protocols.js';
+import type { AdminSources } from './sources.js';
+
+const TCP = 6;
+/** canal_flow.tcp_a, tcp_b. */
+const FIN = 1, RST = 4, ACK = 16;
+
+/** Flows of the programs' conntrack, the most recent first. */
+export function conntrackView(sources: AdminSources, query: URLSearchParams): FlowView[] {
+  const limit = Number(query.get('limit') ?? '1000');
+  if (!Number.isInteger(limit) || limit < 1) throw new CanalError('CONFIG', '--limit must be a positive integer');
+  const nowS = uptimeSeconds();
+  const epoch = sources.kernel.epoch.read();
+  const rules = sources.loop.view?.desired.policy.rules;
+  const flows = sources.kernel.maps.flows().sort((a, b) => b.value.seenS - a.value.seenS).slice(0, limit);
+  return flows.map(({ key, value }) => flowView(key, value, { nowS, epoch, ruleOf: (id) => rules?.get(id) ?? '' }));
+}
+
+/** CLOCK_MONOTONIC, which the programs stamp flows with. */
+const uptimeSeconds = (): number => Number(process.hrtime.bigint() / 1_000_000_000n);
+
+interface Reading {
+  readonly nowS: number;
+  readonly epoch: number;
+  readonly ruleOf: (id: bigint) => string;
+}
+
+function flowView(key: CanalFlowKey4, flow: CanalFlow, { nowS, epoch, ruleOf }: Reading): FlowView {
+  const a = { address: IpAddress.fromBytes(key.addrA.word).text, port: key.portA, packets: flow.packetsA, bytes: flow.bytesA };
+  const b = { address: IpAddress.fromBytes(key.addrB.word).text, port: key.portB, packets: flow.packetsB, bytes: flow.bytesB };
+  const [origin, reply] = (flow.flags & CanalFlowFlags.FLOW_ORIGIN_B) === 0 ? [a, b] : [b, a];
+  return {
+    protocol: protocolName(key.protocol),
+    source: origin.address,
+    sourcePort: origin.port,
+    destination: reply.address,
+    destinationPort: reply.port,
+    state: stateOf(key.protocol, flow),
+    idleSeconds: Math.max(0, nowS - flow.seenS),
+    packets: origin.packets,
+    bytes: Number(origin.bytes),
+    replyPackets: reply.packets,
+    replyBytes: Number(reply.bytes),
+    rule: [flow.ruleEgress, flow.ruleIngress].filter((id) => id !== 0n).map(ruleOf).filter(Boolean).join(' and '),
+    current: flow.epoch === epoch,
+  };
+}
+
+function stateOf(protocol: number, flow: CanalFlow): string {
+  if ((flow.flags & CanalFlowFlags.FLOW_DEAD) !== 0) return 'revoked';
+  const replied = (flow.flags & CanalFlowFlags.FLOW_REPLIED) !== 0;
+  if (protocol !== TCP) return replied ? 'answered' : 'unanswered';
+  const both = flow.tcpA & flow.tcpB;
+  const any = flow.tcpA | flow.tcpB;
+  if ((any & RST) !== 0) return 'reset';
+  if ((both & FIN) !== 0) return 'closed';
+  if ((any & FIN) !== 0) return 'closing';
+  return (both & ACK) !== 0 ? 'established' : replied ? 'opening' : 'unanswered';
+}

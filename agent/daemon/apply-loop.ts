@@ -1,0 +1,260 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import { compile, type DesiredState } from '../compile/compile.js';
+import type { NodeFacts, PolicyState } from '../compile/desired.js';
+import { PolicyCompiler } from '../compile/policy/compiler.js';
+import type { DeviceAddress } from '../compile/overlay/uplink.js';
+import type { AgentSettings } from '../model/settings.js';
+import type { Snapshot } from '../model/snapshot.js';
+import type { TableName } from '../reconcile/order.js';
+import { mergeOutcomes, type Outcome } from '../reconcile/outcome.js';
+import { Reconciler } from '../reconcile/reconciler.js';
+import { Scheduler } from '../reconcile/scheduler.js';
+import { ApplyRecord } from './apply-record.js';
+import { createLedgers, want, type Ledgers } from './ledgers.js';
+import type { LocalEndpoints } from './local-endpoints.js';
+import type { Change } from '../kernel/monitor.js';
+import type { Device, NodeKernel } from './node-kernel.js';
+import type { OverlayPlanner, PlannedOverlay } from './overlay-planner.js';
+import { POLICY_TABLES, policyWay } from './policy-way.js';
+
+export interface ApplyLoopOptions {
+  readonly kernel: NodeKernel;
+  readonly planner: OverlayPlanner;
+  readonly endpoints: LocalEndpoints;
+  readonly settings: AgentSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** After every apply of a compiled state. */
+  readonly onApplied: (view: AppliedView) => void;
+}
+
+/** What the last apply started from and what came of it. */
+export interface AppliedView {
+  readonly snapshot: Snapshot;
+  readonly facts: NodeFacts;
+  readonly devices: readonly Device[];
+  readonly planned: PlannedOverlay;
+  readonly desired: DesiredState;
+  readonly outcome: Outcome;
+}
+
+/** Changes from outside are looked for this often: the kernel's notices, and the attachments, of which there are none. */
+const NOTICE_MS = 50;
+const ATTACHMENT_MS = 500;
+/** Everything is listed anew this often, whatever the notices say. */
+const RELIST_MS = 60_000;
+/** A device that was made has an ifindex that the next round compiles with; more rounds than this would be a quarrel with somebody. */
+const MAX_ROUNDS = 4;
+
+/** What may have changed when the kernel says so: setting a device down takes routes, neighbours and FDB with it, without a word. */
+const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
+  link: ['link', 'address', 'route', 'neighbour', 'fdb', 'attachment'],
+  address: ['address', 'route'],
+  route: ['route'],
+  neighbour: ['neighbour', 'fdb'],
+  tc: ['attachment'],
+};
+
+/**
+ * snapshot + facts -> compile -> reconcile, whenever one of them changes. Nothing
+ * is written before the first snapshot, which is the first full sync.
+ */
+export class ApplyLoop {
+  readonly ledgers: Ledgers;
+  readonly record: ApplyRecord;
+  readonly #reconciler: Reconciler;
+  readonly #scheduler: Scheduler;
+  readonly #compiler = new PolicyCompiler();
+  readonly #stop = new AbortController();
+  #watching: Promise<void> | undefined;
+  #snapshot: Snapshot | undefined;
+  #facts: { devices: readonly Device[]; addresses: readonly DeviceAddress[] } | undefined;
+  #view: AppliedView | undefined;
+  #stale = true;
+  #relistAtMs = 0;
+  #attachmentsAtMs = 0;
+  readonly #waiting = new Set<() => void>();
+  /** Notices since the last look. */
+  readonly #heard = new Set<Change>();
+
+  constructor(private readonly options: ApplyLoopOptions) {
+    const { kernel, clock } = options;
+    this.ledgers = createLedgers(kernel.tables);
+    this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
+    this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
+    this.record = new ApplyRecord(options.log, clock);
+  }
+
+  start(): void {
+    this.#scheduler.start();
+    this.#watching ??= this.#watch();
+  }
+
+  /** The last completed apply; undefined before the first. */
+  get view(): AppliedView | undefined {
+    return this.#view;
+  }
+
+  sizes(): ReadonlyMap<string, number> {
+    return this.#reconciler.sizes();
+  }
+
+  /** A new snapshot: what the datastore says now. */
+  update(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    this.#stale = true;
+    this.#scheduler.trigger();
+  }
+
+  /** Pods came or went; asks for an apply. */
+  touch(): void {
+    this.#forgetFacts();
+    this.#scheduler.trigger();
+  }
+
+  /** Resolves as soon as `holds` after an apply, or now; rejects with the signal's reason when it aborts. */
+  async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (holds()) return;
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiting.delete(wake);
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#waiting.add(wake);
+        signal.addEventListener('abort', wake, { once: true });
+      });
+    }
+  }
+
+  /** Stops; an apply is never cut in half. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#scheduler.close();
+    await this.#watching;
+  }
+
+  /**
+   * Applies at once what is known. The loop's own work, and CNI's, which must
+   * not wait for the loop's turn. @returns when the next apply is due, if at all
+   */
+  applyNow(): number | undefined {
+    if (this.#snapshot === undefined || this.#stop.signal.aborted) return undefined;
+    const startMs = this.options.clock.monotonic();
+    try {
+      return this.#apply(this.#snapshot, this.#look(), startMs);
+    } catch (error) {
+      this.record.failed(error);
+      this.#stale = true;
+      return startMs + 1000;
+    }
+  }
+
+  #apply(snapshot: Snapshot, touched: readonly TableName[], startMs: number): number | undefined {
+    const outcomes: Outcome[] = [];
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const outcome = this.#round(snapshot, touched);
+      outcomes.push(outcome);
+      if (!outcome.writes.has('link') && !outcome.writes.has('address')) break;
+      this.#forgetFacts();
+    }
+    this.record.applied(outcomes, this.options.clock.monotonic() - startMs);
+    this.options.onApplied(this.#view!);
+    for (const wake of this.#waiting) wake();
+    return outcomes.at(-1)!.retryAtMs;
+  }
+
+  #round(snapshot: Snapshot, touched: readonly TableName[]): Outcome {
+    const before = this.#view;
+    if (!this.#stale && before !== undefined) {
+      const healthy = before.outcome.troubles.length === 0 && before.outcome.blocked === 0;
+      const outcome = this.#reconciler.apply(healthy ? { only: touched } : {});
+      this.#view = { ...before, outcome };
+      return outcome;
+    }
+    const view = this.#compile(snapshot);
+    const outcome = this.#reconcile(view);
+    this.#view = { ...view, outcome };
+    this.#stale = outcome.troubles.length > 0 || outcome.blocked > 0;
+    return outcome;
+  }
+
+  #compile(snapshot: Snapshot): Omit<AppliedView, 'outcome'> {
+    const { kernel, planner, endpoints, settings } = this.options;
+    const { devices, addresses } = (this.#facts ??= { devices: kernel.devices(), addresses: kernel.addresses() });
+    const facts: NodeFacts = { nodeName: settings.nodeName, endpoints: endpoints.current(devices), hostAddresses: addresses.map((a) => a.address) };
+    const planned = planner.plan(snapshot, devices, addresses);
+    const policy = this.#compiler.compile(snapshot, facts);
+    return { snapshot, facts, devices, planned, desired: this.#desired(facts, devices, planned, policy) };
+  }
+
+  #desired(facts: NodeFacts, devices: readonly Device[], planned: PlannedOverlay, policy: PolicyState): DesiredState {
+    const up = new Set(devices.filter((d) => d.up).map((d) => d.ifindex));
+    return compile({ facts, up, policy, ...planned, settings: this.options.settings });
+  }
+
+  /** Through the states on the way, policy tables only; then everything, with the removals. */
+  #reconcile({ facts, devices, planned, desired }: Omit<AppliedView, 'outcome'>): Outcome {
+    const { families } = this.options.kernel;
+    const passes: Outcome[] = [];
+    want(this.ledgers, desired, families);
+    for (const state of this.#way(facts, desired.policy)) {
+      want(this.ledgers, this.#desired(facts, devices, planned, state), families);
+      const outcome = this.#reconciler.apply({ only: ['attachment', ...POLICY_TABLES], prune: false });
+      passes.push(outcome);
+      if (outcome.troubles.length === 0 && outcome.blocked === 0) continue;
+      // Half of a step must not be followed by the next: policy stays here and is tried again, the rest goes on.
+      want(this.ledgers, desired, families);
+      return mergeOutcomes([...passes, this.#reconciler.apply({ only: OTHER_TABLES })]);
+    }
+    want(this.ledgers, desired, families);
+    return mergeOutcomes([...passes, this.#reconciler.apply()]);
+  }
+
+  #way(facts: NodeFacts, next: PolicyState): readonly PolicyState[] {
+    const { rules, tables, peers, cidrs, endpoints } = this.ledgers;
+    const moves = [rules, tables, peers, cidrs, endpoints].some((ledger) => ledger.differs());
+    return moves ? policyWay(this.ledgers, facts.endpoints, next) : [];
+  }
+
+  /** Takes note of what the kernel says has changed. @returns tables to compare where nothing else has changed */
+  #look(): readonly TableName[] {
+    this.#listen();
+    const nowMs = this.options.clock.monotonic();
+    const touched = new Set([...this.#heard].flatMap((notice) => TOUCHED[notice]));
+    if (this.#heard.has('link') || this.#heard.has('address')) this.#forgetFacts();
+    this.#heard.clear();
+    if (nowMs >= this.#attachmentsAtMs) touched.add('attachment');
+    if (touched.has('attachment')) this.#attachmentsAtMs = nowMs + ATTACHMENT_MS;
+    if (nowMs >= this.#relistAtMs) {
+      this.#relistAtMs = nowMs + RELIST_MS;
+      this.#forgetFacts();
+      this.#reconciler.invalidate();
+    }
+    this.#reconciler.invalidate([...touched]);
+    return [...touched];
+  }
+
+  #forgetFacts(): void {
+    this.#facts = undefined;
+    this.#stale = true;
+  }
+
+  #listen(): void {
+    for (const notice of this.options.kernel.notices()) this.#heard.add(notice);
+  }
+
+  async #watch(): Promise<void> {
+    const { clock } = this.options;
+    while (!this.#stop.signal.aborted) {
+      await clock.sleep(NOTICE_MS, this.#stop.signal);
+      this.#listen();
+      if (this.#heard.size > 0 || clock.monotonic() >= this.#attachmentsAtMs) this.#scheduler.trigger();
+    }
+  }
+}
+
+const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local'];

@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import type { Cidr, Family } from '../base/address.js';
+import type { Logger } from '../base/log.js';
+import { FROM_OVERLAY } from '../compile/compile.js';
+import { FROM_POD, TO_POD } from '../compile/endpoints/endpoints.js';
+import type { DeviceAddress } from '../compile/overlay/uplink.js';
+import { from16 } from '../kernel/address-bytes.js';
+import { AddressTable } from '../kernel/address-table.js';
+import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-table.js';
+import { BpfObject, mountBpffs } from '../kernel/bpf-object.js';
+import { ConfigTable } from '../kernel/config-table.js';
+import { endpointTable, localTable, nexthopTable } from '../kernel/endpoint-tables.js';
+import { FdbTable } from '../kernel/fdb-table.js';
+import { checkObjectLayouts } from '../kernel/layout-check.js';
+import { LinkTable } from '../kernel/link-table.js';
+import { macText } from '../kernel/mac.js';
+import { ChangeMonitor } from '../kernel/monitor.js';
+import { NeighbourTable } from '../kernel/neighbour-table.js';
+import { IFF_UP, listAddresses, listLinks, listRoutes, routeTo, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN } from '../kernel/netlink.js';
+import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
+import { cidrTable, decisionTable, peerTable, ruleTable } from '../kernel/policy-tables.js';
+import { Ring } from '../kernel/ring.js';
+import { RouteTable } from '../kernel/route-table.js';
+import { SysctlTable } from '../kernel/sysctl-table.js';
+import { WriteCounter } from '../kernel/write-counter.js';
+import type { AgentSettings } from '../model/settings.js';
+import { objectFile } from './build-files.js';
+import type { Device, KernelTables, NodeKernel } from './node-kernel.js';
+import { ProgramMaps } from './program-maps.js';
+
+/** Families whose programs are loaded and whose maps are written. */
+const FAMILIES: readonly Family[] = [4];
+
+export interface LinuxKernel extends NodeKernel {
+  readonly maps: ProgramMaps;
+  readonly ring: Ring;
+  readonly pinDir: string;
+  /** Lets go of descriptors; the kernel's state stays. */
+  close(): void;
+}
+
+export interface OpenOptions {
+  readonly settings: AgentSettings;
+  readonly networks: readonly Cidr[];
+  /** sysctls that are kept, as wanted now. */
+  readonly sysctls: () => readonly string[];
+  readonly log: Logger;
+}
+
+/**
+ * Loads the BPF objects, takes over what is pinned, and opens every table.
+ * @throws CanalError('KERNEL' | 'CONFIG')
+ */
+export function openKernel({ settings, networks, sysctls, log }: OpenOptions): LinuxKernel {
+  const writes = new WriteCounter();
+  const pinDir = join(settings.bpffs, 'canal');
+  mountBpffs(settings.bpffs);
+  const objects = new Map(FAMILIES.map((family) => [family, loadObject(family, settings, pinDir, log)]));
+  const object = objects.get(4)!;
+  const source = { objects, writes };
+  const config = new ConfigTable(source);
+  const attachments = new AttachmentTable(
+    { programs: [FROM_POD, TO_POD, FROM_OVERLAY], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
+    writes,
+  );
+  const tables: KernelTables = {
+    config,
+    attachments,
+    sysctls: new SysctlTable(sysctls, writes),
+    links: new LinkTable(writes),
+    addresses: new AddressTable(() => networks, writes),
+    fdb: new FdbTable(writes),
+    neighbours: new NeighbourTable(FAMILIES, writes),
+    routes: new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes),
+    nexthops: nexthopTable(source),
+    rules: ruleTable(source),
+    tables: decisionTable(source),
+    peers: peerTable(source),
+    cidrs: cidrTable(source),
+    local: localTable(source),
+    endpoints: endpointTable(source),
+  };
+  const monitor = new ChangeMonitor();
+  const ring = new Ring(object.map('canal_events'));
+  return {
+    tables, ring, pinDir,
+    epoch: config,
+    families: new Set(FAMILIES),
+    maps: new ProgramMaps(object, writes),
+    devices: () => listLinks().map(deviceOf),
+    addresses: () => listAddresses().map(addressOf).filter((address) => address !== undefined),
+    routeTo: (target) => routeTo(target),
+    defaultRoute: () => defaultRoute(),
+    notices: () => monitor.drain(),
+    close: () => {
+      monitor.close();
+      ring.close();
+      for (const loaded of objects.values()) loaded.close();
+    },
+  };
+}
+
+function loadObject(family: Family, settings: AgentSettings, pinDir: string, log: Logger): BpfObject {
+  const path = objectFile(`canal${family}.o`, settings.buildDir);
+  checkObjectLayouts(path);
+  const object = BpfObject.load({ path, pinDir, mapSizes: settings.mapSizes });
+  log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
+  return object;
+}
+
+function tcxRule(settings: AgentSettings): (device: string) => boolean {
+  if (settings.attachType === 'tcx' && hasTcx()) return () => true;
+  return tcxButForPods(settings.interfacePrefix);
+}
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** Pods' devices and the overlay's: foreign routes through them go (removeExternalRoutes). */
+const ourDevicePattern = (prefix: string): RegExp => new RegExp(`^${escaped(prefix)}|${OVERLAY_DEVICE.source}`);
+
+const deviceOf = (link: ReturnType<typeof listLinks>[number]): Device => ({
+  ifindex: link.ifindex,
+  name: link.name,
+  mtu: link.mtu,
+  up: (link.flags & IFF_UP) !== 0,
+  kind: link.kind,
+  mac: macText(link.mac),
+});
+
+function addressOf(raw: ReturnType<typeof listAddresses>[number]): DeviceAddress | undefined {
+  const address = from16(raw.addr, raw.family === 6 ? 6 : 4);
+  if (address === undefined) return undefined;
+  const scope = raw.scope === RT_SCOPE_UNIVERSE ? 'global' : raw.scope === RT_SCOPE_LINK ? 'link' : 'host';
+  return { ifindex: raw.ifindex, address, scope, temporary: (raw.flags & 1) !== 0 && (raw.family === 6), deprecated: (raw.flags & 2) !== 0 };
+}
+
+/** Device of the IPv4 default route with the lowest metric. */
+function defaultRoute(): number | undefined {
+  const routes = listRoutes(4).filter((route) => route.prefixlen === 0 && route.table === RT_TABLE_MAIN && route.ifindex !== 0);
+  return routes.sort((a, b) => a.metric - b.metric)[0]?.ifindex;
+}

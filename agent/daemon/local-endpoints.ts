@@ -1,0 +1,59 @@
+import type { LocalEndpoint } from '../compile/desired.js';
+
+/** A device of the node, as far as endpoints are concerned. */
+export interface HostDevice {
+  readonly ifindex: number;
+  readonly name: string;
+}
+
+/**
+ * The pods of this node: those whose CNI ADD was completed (the endpoint store)
+ * and those whose ADD is under way. What counts is the kernel: an endpoint
+ * whose device is gone, or was made anew by somebody else, is not there.
+ */
+export class LocalEndpoints {
+  /** By host device; ADDs under way. */
+  readonly #making = new Map<string, LocalEndpoint>();
+  /** Host devices whose removal is under way, by name, with the ifindex that goes. */
+  readonly #leaving = new Map<string, number | undefined>();
+
+  constructor(private readonly stored: () => readonly LocalEndpoint[]) {}
+
+  /** An ADD wants it in force. Until `settled` it counts beside the store. */
+  making(endpoint: LocalEndpoint): void {
+    this.#making.set(endpoint.hostDevice, endpoint);
+    this.#leaving.delete(endpoint.hostDevice);
+  }
+
+  leaving(hostDevice: string, ifindex: number | undefined): void {
+    const made = this.#making.get(hostDevice);
+    if (made !== undefined && (ifindex === undefined || made.ifindex === ifindex)) this.#making.delete(hostDevice);
+    this.#leaving.set(hostDevice, ifindex);
+  }
+
+  /** Endpoints that are there, sorted by ifindex. */
+  current(devices: readonly HostDevice[]): readonly LocalEndpoint[] {
+    const byName = new Map(devices.map((d) => [d.name, d.ifindex]));
+    const all = new Map<string, LocalEndpoint>();
+    for (const endpoint of [...this.stored(), ...this.#making.values()]) {
+      if (byName.get(endpoint.hostDevice) === endpoint.ifindex && !this.#isLeaving(endpoint)) all.set(endpoint.hostDevice, endpoint);
+    }
+    this.#forget(byName);
+    return [...all.values()].sort((a, b) => a.ifindex - b.ifindex);
+  }
+
+  #isLeaving(endpoint: LocalEndpoint): boolean {
+    if (!this.#leaving.has(endpoint.hostDevice)) return false;
+    const ifindex = this.#leaving.get(endpoint.hostDevice);
+    return ifindex === undefined || ifindex === endpoint.ifindex;
+  }
+
+  /** What the store has, or what no device stands for any more, need not be remembered here. */
+  #forget(byName: ReadonlyMap<string, number>): void {
+    const stored = new Set(this.stored().map((e) => `${e.hostDevice}/${e.ifindex}`));
+    for (const [name, endpoint] of this.#making) {
+      if (stored.has(`${name}/${endpoint.ifindex}`) || byName.get(name) !== endpoint.ifindex) this.#making.delete(name);
+    }
+    for (const name of this.#leaving.keys()) if (!byName.has(name)) this.#leaving.delete(name);
+  }
+}

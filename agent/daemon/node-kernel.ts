@@ -1,0 +1,58 @@
+import type { Cidr, Family, IpAddress } from '../base/address.js';
+import type { DeviceAddress } from '../compile/overlay/uplink.js';
+import type { ConfigRow } from '../compile/config.js';
+import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../compile/desired.js';
+import type { AddressKey } from '../kernel/address-table.js';
+import type { AttachmentKey } from '../kernel/attachment-table.js';
+import type { FdbKey } from '../kernel/fdb-table.js';
+import type { Change } from '../kernel/monitor.js';
+import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
+import type { RouteKey } from '../kernel/route-table.js';
+import type { EpochGate } from '../reconcile/epoch.js';
+import type { Table } from '../reconcile/table.js';
+
+/** Every kind of kernel object that the agent keeps. */
+export interface KernelTables {
+  readonly config: Table<'config', ConfigRow>;
+  readonly sysctls: Table<string, string>;
+  readonly attachments: Table<AttachmentKey, AttachmentRow>;
+  readonly links: Table<string, VxlanLinkRow>;
+  readonly addresses: Table<AddressKey, AddressRow>;
+  readonly fdb: Table<FdbKey, FdbRow>;
+  readonly neighbours: Table<AddressKey, NeighbourRow>;
+  readonly routes: Table<RouteKey, RouteRow>;
+  readonly nexthops: Table<Cidr, NexthopRow>;
+  readonly rules: Table<RuleKey, Verdict>;
+  readonly tables: Table<TableKey, bigint>;
+  readonly peers: Table<IpAddress, bigint>;
+  readonly cidrs: Table<Cidr, bigint>;
+  readonly local: Table<IpAddress, number>;
+  readonly endpoints: Table<number, EndpointRow>;
+}
+
+export interface Device {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly mtu: number;
+  /** IFF_UP. */
+  readonly up: boolean;
+  /** `vxlan`, `veth`, …; empty: physical. */
+  readonly kind: string;
+  readonly mac: string;
+}
+
+/** The kernel as the agent's loop sees it. Tests have one in memory. */
+export interface NodeKernel {
+  readonly tables: KernelTables;
+  readonly epoch: EpochGate;
+  /** Whose programs are loaded. */
+  readonly families: ReadonlySet<Family>;
+  devices(): readonly Device[];
+  addresses(): readonly DeviceAddress[];
+  /** `ip route get`; undefined: unreachable. */
+  routeTo(target: IpAddress): { readonly ifindex: number; readonly source: IpAddress | undefined; readonly gateway: IpAddress | undefined } | undefined;
+  /** Device of the IPv4 default route. */
+  defaultRoute(): number | undefined;
+  /** What changed, by anybody's hand, since the last call. Does not wait. */
+  notices(): ReadonlySet<Change>;
+}

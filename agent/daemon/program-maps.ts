@@ -1,0 +1,67 @@
+import type { Series } from '../observe/metrics.js';
+import { CanalFull, canalCounterCodec, canalFlowCodec, canalFlowKey4Codec, type CanalCounter, type CanalFlow, type CanalFlowKey4 } from '../kernel/abi.generated.js';
+import { BpfMap } from '../kernel/bpf-map.js';
+import { mapInfo, type BpfObject } from '../kernel/bpf-object.js';
+import { enumName, u32Codec, u64Codec } from '../kernel/codec.js';
+import type { WriteCounter } from '../kernel/write-counter.js';
+import { reasonName } from '../flows/flow-event.js';
+
+export interface Counter {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** Maps that the programs write and the agent reads. */
+export class ProgramMaps {
+  readonly #drops: BpfMap<number, CanalCounter>;
+  readonly #full: BpfMap<number, bigint>;
+  readonly #rules: BpfMap<bigint, CanalCounter>;
+  readonly #flows: readonly BpfMap<CanalFlowKey4, CanalFlow>[];
+  readonly #capacities: ReadonlyMap<string, number>;
+
+  constructor(object: BpfObject, writes: WriteCounter) {
+    this.#drops = new BpfMap('canal_drop', object.map('canal_drop'), u32Codec, canalCounterCodec, writes);
+    this.#full = new BpfMap('canal_full', object.map('canal_full'), u32Codec, u64Codec, writes);
+    this.#rules = new BpfMap('canal_rulestat', object.map('canal_rulestat'), u64Codec, canalCounterCodec, writes);
+    this.#flows = ['canal_ct4', 'canal_ctnew4'].map((name) => new BpfMap(name, object.map(name), canalFlowKey4Codec, canalFlowCodec, writes));
+    this.#capacities = new Map(object.maps().map((declared) => [declared.name, mapInfo(object.map(declared.name)).maxEntries]));
+  }
+
+  /** By reason; reasons that never happened have 0. */
+  drops(): ReadonlyMap<string, Counter> {
+    return new Map(this.#drops.perCpuRows().filter(({ key }) => key !== 0).map(({ key, values }) => [reasonName(key), sum(values)]));
+  }
+
+  /** How often the programs found a map full, by map. */
+  full(): ReadonlyMap<string, number> {
+    return new Map(this.#full.perCpuRows().map(({ key, values }) => [enumName(CanalFull, key).replace(/^FULL_/, '').toLowerCase(), Number(values.reduce((a, b) => a + b, 0n))]));
+  }
+
+  /** What each rule has judged, by rule id. */
+  rules(): ReadonlyMap<bigint, Counter> {
+    return new Map(this.#rules.perCpuRows().map(({ key, values }) => [key, sum(values)]));
+  }
+
+  /** Answered flows, then unanswered ones. */
+  flows(): { readonly key: CanalFlowKey4; readonly value: CanalFlow }[] {
+    return this.#flows.flatMap((map) => map.list());
+  }
+
+  /** Rows by map, of those that programs fill; listing them costs a dump. */
+  rows(): ReadonlyMap<string, number> {
+    const maps = [...this.#flows, this.#rules] as const;
+    return new Map(maps.map((map) => [map.name, map.list().length]));
+  }
+
+  get capacities(): ReadonlyMap<string, number> {
+    return this.#capacities;
+  }
+}
+
+const sum = (values: readonly CanalCounter[]): Counter => ({
+  packets: Number(values.reduce((n, v) => n + v.packets, 0n)),
+  bytes: Number(values.reduce((n, v) => n + v.bytes, 0n)),
+});
+
+/** For metrics. */
+export const series = (label: string, values: ReadonlyMap<string, number>): Series => [...values].map(([name, value]) => [{ [label]: name }, value]);
