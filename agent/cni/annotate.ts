@@ -97,15 +97,22 @@ export class PodAnnotations implements PodAnnotator {
 
   private async attempt(key: string, wish: Wish, tries: number): Promise<boolean> {
     try {
-      return wish.kind === 'attached' ? await this.write(wish.endpoint) : await this.blank(wish.endpoint);
+      return wish.kind === 'attached' ? await this.write(wish.endpoint, tries) : await this.blank(wish.endpoint);
     } catch (error) {
       this.log[tries === TRIES_TO_WARN ? 'warn' : 'debug']({ err: error, pod: key, tries }, 'pod annotations not written; will retry');
       return false;
     }
   }
 
-  /** The UID makes a patch for a pod of the same name that came later a conflict, which ends it. */
-  private async write({ namespace, pod, podUid, containerId, addresses }: Endpoint): Promise<boolean> {
+  /**
+   * The UID keeps it off a pod of the same name that came later. API servers refuse that as a conflict or as
+   * invalid, which a retry cannot tell from other refusals: so it looks first.
+   */
+  private async write({ namespace, pod, podUid, containerId, addresses }: Endpoint, tries: number): Promise<boolean> {
+    if (tries > 0) {
+      const meta = await this.api.read(namespace, pod);
+      if (meta === undefined || (podUid !== '' && meta.uid !== podUid)) return true;
+    }
     const ips = addresses.map(({ family, text }) => `${text}/${family === 4 ? 32 : 128}`);
     const annotations = { [POD_IP]: ips[0] ?? '', [POD_IPS]: ips.join(','), [CONTAINER_ID]: containerId };
     const outcome = await this.api.patchStatus(namespace, pod, { metadata: { annotations, ...(podUid === '' ? {} : { uid: podUid }) } });

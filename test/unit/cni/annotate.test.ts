@@ -10,6 +10,8 @@ class FakeApi implements PodApi {
   readonly pods = new Map<string, PodMeta>();
   away = false;
   calls = 0;
+  /** Answer to a patch that names another UID; real servers differ. */
+  otherUid: 'conflict' | 'invalid' = 'conflict';
   /** Called between a read and the patch that follows. */
   meanwhile: (() => void) | undefined;
   private version = 1;
@@ -31,6 +33,7 @@ class FakeApi implements PodApi {
     const { uid, resourceVersion, annotations } = (body as { metadata: Partial<PodMeta> & Pick<PodMeta, 'annotations'> }).metadata;
     const pod = this.pods.get(`${namespace}/${name}`);
     if (pod === undefined) return 'not-found';
+    if (uid !== undefined && uid !== pod.uid && this.otherUid === 'invalid') throw new Error('422: metadata.uid is immutable');
     if ((uid !== undefined && uid !== pod.uid) || (resourceVersion !== undefined && resourceVersion !== pod.resourceVersion)) return 'conflict';
     this.pods.set(`${namespace}/${name}`, { uid: pod.uid, resourceVersion: String(this.version++), annotations: { ...pod.annotations, ...annotations } });
     return 'done';
@@ -95,8 +98,9 @@ describe("a pod's annotations", () => {
     expect(api.pods.get('shop/web')!.annotations[POD_IP]).toBe('10.9.9.9/32');
   });
 
-  it('are not written to a pod of the same name that came later, nor to none', async () => {
+  it.each(['conflict', 'invalid'] as const)('are not written to a pod of the same name that came later (%s), nor to none', async (answer) => {
     const { api, annotations } = start();
+    api.otherUid = answer;
     api.add('web', 'u2');
     annotations.attached(endpoint('c1'));
     annotations.detached(endpoint('c1', 'gone'));
