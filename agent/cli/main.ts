@@ -2,31 +2,36 @@
 import { Command, CommanderError } from 'commander';
 import { CanalError } from '../base/errors.js';
 import { CommandError } from './admin-client.js';
-import * as agent from './commands/agent.js';
-import * as conntrack from './commands/conntrack.js';
-import * as drops from './commands/drops.js';
-import * as endpoints from './commands/endpoints.js';
-import * as maps from './commands/maps.js';
-import * as peers from './commands/peers.js';
-import * as policy from './commands/policy.js';
-import * as routes from './commands/routes.js';
-import * as status from './commands/status.js';
-import * as trace from './commands/trace.js';
-import * as version from './commands/version.js';
 
 /** Exit statuses: 0 done, 1 it failed, 2 it was called wrongly. */
 const FAILED = 1;
 const USAGE = 2;
 
-const COMMANDS = [agent, status, endpoints, policy, peers, conntrack, drops, routes, maps, trace, version];
+type Register = (program: Command) => void;
 
-function build(): Command {
+/** Every command, in the order of `--help`. Loaded when asked for: `canal status` need not wait for an API server's code. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  agent: async () => (await import('./commands/agent.js')).register,
+  status: async () => (await import('./commands/status.js')).register,
+  endpoints: async () => (await import('./commands/endpoints.js')).register,
+  policy: async () => (await import('./commands/policy.js')).register,
+  peers: async () => (await import('./commands/peers.js')).register,
+  conntrack: async () => (await import('./commands/conntrack.js')).register,
+  drops: async () => (await import('./commands/drops.js')).register,
+  routes: async () => (await import('./commands/routes.js')).register,
+  maps: async () => (await import('./commands/maps.js')).register,
+  trace: async () => (await import('./commands/trace.js')).register,
+  apiserver: async () => (await import('./apiserver.js')).registerApiServer,
+  'install-cni': async () => (await import('./install-cni.js')).registerInstallCni,
+  version: async () => (await import('./commands/version.js')).register,
+};
+
+async function build(asked: string | undefined): Promise<Command> {
   const program = new Command('canal')
     .description('one node agent for Kubernetes networking: flannel\'s overlay and NetworkPolicy in eBPF')
-    .showHelpAfterError('(--help tells more)')
-    .configureHelp({ showGlobalOptions: true })
-    .exitOverride();
-  for (const command of COMMANDS) command.register(program);
+    .showHelpAfterError('(--help tells more)');
+  const only = asked === undefined ? undefined : COMMANDS[asked];
+  for (const load of only === undefined ? Object.values(COMMANDS) : [only]) (await load())(program);
   exitOverrideAll(program);
   return program;
 }
@@ -39,7 +44,8 @@ function exitOverrideAll(command: Command): void {
 
 async function main(): Promise<void> {
   try {
-    await build().parseAsync();
+    const program = await build(process.argv[2]);
+    await program.parseAsync();
   } catch (error) {
     process.exitCode = report(error);
   }
@@ -47,8 +53,8 @@ async function main(): Promise<void> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
-    const asked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
-    return asked ? 0 : USAGE; // commander has printed it
+    const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(error.code);
+    return asked && process.argv.length > 2 ? 0 : USAGE; // commander has printed it
   }
   if (error instanceof CanalError && error.code === 'CONFIG') {
     process.stderr.write(`canal: ${error.message}\n`);
