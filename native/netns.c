@@ -43,14 +43,15 @@ int netns_run(const char *path, int (*work)(void *), void *arg)
 {
 	struct visit visit = { open_netns(path), work, arg, 0 };
 	pthread_t thread;
+	int err;
 
 	if (visit.netns < 0)
 		return visit.netns;
-	visit.result = -pthread_create(&thread, NULL, enter, &visit);
-	if (!visit.result)
+	err = -pthread_create(&thread, NULL, enter, &visit);
+	if (!err)
 		pthread_join(thread, NULL);
 	close(visit.netns);
-	return visit.result;
+	return err ? err : visit.result;
 }
 
 int canal_netns_alive(const char *path)
