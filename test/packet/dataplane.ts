@@ -101,9 +101,9 @@ export class Dataplane {
     const events: (abi.CanalEvent4 | abi.CanalEvent6)[] = [];
     for (let at = 0; at < bytes; ) {
       const length = buffer.readUInt32LE(at);
-      const body = buffer.subarray(at + 4, at + 4 + length);
+      const body = buffer.subarray(at + 8, at + 8 + length);
       events.push(this.family === 4 ? decode(abi.canalEvent4Codec, body) : decode(abi.canalEvent6Codec, body));
-      at += (4 + length + 7) & ~7;
+      at += 8 + ((length + 7) & ~7);
     }
     return events;
   }
@@ -115,6 +115,11 @@ export class Dataplane {
       Array.from({ length: count - before[reason]! }, () => enumName(abi.CanalDropReason, reason)),
     );
     return { verdict: VERDICTS.get(verdict as 0) ?? 'drop', reasons, bytes };
+  }
+
+  /** The same for many packets whose outcome does not matter. */
+  feed(program: Program, frames: readonly Buffer[], device: Device): void {
+    for (const frame of frames) this.execute(program, frame, device, 1);
   }
 
   /** Nanoseconds a packet, over `repeat` runs. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CanalEndpointFlags as Endpoint, CanalFlowFlags as Flow } from '../../agent/kernel/abi.generated.js';
-import { ACK, FIN, RST, SYN, TCP, tcp, UDP, udp } from './frames.js';
+import { ACK, FIN, frameBytes, RST, SYN, TCP, tcp, UDP, udp } from './frames.js';
 import { denied, passed, Talk, useDevices, useNode } from './scene.js';
 
 const devices = useDevices('cpf');
@@ -163,7 +163,8 @@ describe.each([4, 6] as const)('IPv%i floods', (family) => {
       node().fromPod('a', talk.frame('a', 'outside', TCP, tcp(10_000 + port, 443, SYN)));
       node().toPod('a', talk.frame('outside', 'a', TCP, tcp(443, 10_000 + port, SYN | ACK)), 'outside');
     }
-    for (let port = 0; port < 4000; port++) node().fromPod('b', talk.frame('b', 'outside', TCP, tcp(20_000 + port, 80, SYN)));
+    const flood = Array.from({ length: 4000 }, (_, port) => frameBytes(talk.frame('b', 'outside', TCP, tcp(20_000 + port, 80, SYN))));
+    node().plane.feed('canal_from_pod', flood, { ifindex: node().device('b') });
     expect(node().plane.flows('ctnew').length).toBeLessThanOrEqual(1024);
     for (let port = 0; port < 100; port++) {
       expect(node().toPod('a', talk.frame('outside', 'a', TCP, tcp(443, 10_000 + port, ACK)), 'outside'), `port ${port}`).toMatchObject(passed);

@@ -46,10 +46,10 @@ describe.each([4, 6] as const)('IPv%i fragments', (family) => {
 describe.each([4, 6] as const)('IPv%i ICMP errors', (family) => {
   const node = useNode(family, devices.ifindexes);
   const talk = new Talk(node);
-  const unreachable = family === 4 ? [3, 1] as const : [1, 4] as const;
+  const [type, code]: [number, number] = family === 4 ? [3, 1] : [1, 4];
   const error = (from: Party, to: Party, quoted: Frame, cut = 8): Frame => {
     const packet = packetBytes(quoted);
-    return talk.frame(from, to, icmpProtocol(family), icmp(...unreachable, 0, packet.subarray(0, packet.length - quoted.body.length + cut)));
+    return talk.frame(from, to, icmpProtocol(family), icmp(type, code, 0, packet.subarray(0, packet.length - quoted.body.length + cut)));
   };
   const ask = (): Frame => talk.frame('a', 'b', UDP, udp(5000, 53));
 
