@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
 import { isFields, type Fields } from '../kube-object.js';
 import { ApiError, badRequest } from '../status.js';
+import { decodeProtobuf } from '../protobuf/decode.js';
 import { duplicateFields } from '../schema/duplicate-fields.js';
 
 /** The real server's limit of a request body. */
@@ -14,16 +15,20 @@ export interface Body {
   readonly duplicates: readonly string[];
 }
 
-/** @throws ApiError 413 over 3 MiB, 415 for a type that is not JSON or YAML, 400 for what does not parse */
+/** @throws ApiError 413 over 3 MiB, 415 for a type that is not JSON, YAML or protobuf, 400 for what does not parse */
 export async function readBody(request: IncomingMessage): Promise<Body> {
-  const text = (await readBytes(request)).toString('utf8');
+  const bytes = await readBytes(request);
   const contentType = (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
-  if (text === '') return { contentType, value: undefined, duplicates: [] };
-  if (contentType.includes('protobuf') || contentType.includes('cbor')) {
-    throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`);
+  if (bytes.length === 0) return { contentType, value: undefined, duplicates: [] };
+  if (contentType === PROTOBUF) return { contentType, value: decodeProtobuf(bytes), duplicates: [] };
+  if (!contentType.includes('json') && !contentType.includes('yaml')) {
+    throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, ${PROTOBUF}`);
   }
+  const text = bytes.toString('utf8');
   return { contentType, ...(isYaml(contentType) ? decodeYaml(text) : decodeJson(text)) };
 }
+
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 
 const isYaml = (contentType: string): boolean => contentType === 'application/yaml' || contentType === 'application/apply-patch+yaml';
 
