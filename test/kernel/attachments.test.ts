@@ -4,7 +4,7 @@ import { AttachmentTable, hasTcx, tcxButForPods } from '../../agent/kernel/attac
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { findLink } from '../../agent/kernel/netlink.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
-import { requireOwnNamespace } from '../support/own-namespace.js';
+import { takeNamespace } from '../support/own-namespace.js';
 import { run, runQuietly } from '../support/shell.js';
 import { tableContract } from './table-contract.js';
 
@@ -13,8 +13,8 @@ const writes = new WriteCounter();
 let pinDir = '';
 let object: BpfObject;
 
-beforeAll(() => {
-  requireOwnNamespace();
+beforeAll(async () => {
+  await takeNamespace();
   mountBpffs('/sys/fs/bpf');
   pinDir = mkdtempSync('/sys/fs/bpf/attachments-');
   object = BpfObject.load({ path: 'build/bpf/canal4.o', pinDir });

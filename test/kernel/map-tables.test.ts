@@ -9,7 +9,7 @@ import { checkMapLayouts, checkObjectLayouts } from '../../agent/kernel/layout-c
 import type { MapSource } from '../../agent/kernel/map-source.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../../agent/kernel/policy-tables.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
-import { requireOwnNamespace } from '../support/own-namespace.js';
+import { takeNamespace } from '../support/own-namespace.js';
 import { run } from '../support/shell.js';
 import { tableContract } from './table-contract.js';
 
@@ -20,8 +20,8 @@ const objectPath = (family: Family): string => `build/bpf/canal${family}.o`;
 let pinDir = '';
 let source: MapSource;
 
-beforeAll(() => {
-  requireOwnNamespace();
+beforeAll(async () => {
+  await takeNamespace();
   mountBpffs('/sys/fs/bpf');
   pinDir = mkdtempSync('/sys/fs/bpf/map-tables-');
   source = load();

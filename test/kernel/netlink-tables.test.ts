@@ -9,7 +9,7 @@ import { findLink, routeTo } from '../../agent/kernel/netlink.js';
 import { RouteTable } from '../../agent/kernel/route-table.js';
 import { SysctlTable } from '../../agent/kernel/sysctl-table.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
-import { requireOwnNamespace } from '../support/own-namespace.js';
+import { takeNamespace } from '../support/own-namespace.js';
 import { run, runQuietly } from '../support/shell.js';
 import { tableContract } from './table-contract.js';
 
@@ -31,8 +31,8 @@ function overlayIfindex(): number {
   return findLink(overlay().name)!.ifindex;
 }
 
-beforeAll(() => {
-  requireOwnNamespace();
+beforeAll(async () => {
+  await takeNamespace();
   run('ip link add nt-up type veth peer name nt-far');
   run('ip addr add 192.0.2.1/24 dev nt-up');
   run('ip link set nt-up up');

@@ -3,13 +3,13 @@ import { BpfObject, closeFd, mountBpffs, openPinned } from '../../agent/kernel/b
 import { ChangeMonitor, type Change } from '../../agent/kernel/monitor.js';
 import { Ring } from '../../agent/kernel/ring.js';
 import { testRun, testRunMany } from '../../agent/kernel/test-run.js';
-import { requireOwnNamespace } from '../support/own-namespace.js';
+import { takeNamespace } from '../support/own-namespace.js';
 import { run, runQuietly } from '../support/shell.js';
 
 let monitor: ChangeMonitor | undefined;
 
-beforeAll(() => {
-  requireOwnNamespace();
+beforeAll(async () => {
+  await takeNamespace();
   mountBpffs('/sys/fs/bpf');
 });
 afterEach(() => monitor?.close());
