@@ -102,7 +102,7 @@ describe('a start', () => {
     reserve('10.244.1.8', 'dead\r\neth0', 3_600_000);
     reserve('10.244.1.9', '', 0); // its writer died with the lock
     reserve('10.244.1.10', 'being-added\r\neth0', 1_000);
-    expect((await node.restart()).freed.sort()).toEqual(['10.244.1.8', '10.244.1.9']);
+    expect([...(await node.restart()).freed].sort()).toEqual(['10.244.1.8', '10.244.1.9']);
     expect(node.reserved()).toEqual(['10.244.1.10', '10.244.1.7']);
   });
 
@@ -111,7 +111,7 @@ describe('a start', () => {
     await node.add('c2');
     node.dataplane.killNetns('/netns/c1');
     node.dataplane.killNetns('/netns/c2');
-    expect((await node.restart()).undone.sort()).toEqual(['c1@eth0', 'c2@eth0']);
+    expect([...(await node.restart()).undone].sort()).toEqual(['c1@eth0', 'c2@eth0']);
     expect(node.reserved()).toEqual([]);
   });
 
