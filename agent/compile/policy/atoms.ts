@@ -49,6 +49,12 @@ export class AtomPool {
     return this.#intern(text, () => ({ kind: 'port', text, query, port }));
   }
 
+  /** Forgets atoms that no table in force asks for, once they outnumber the others. */
+  keep(asked: ReadonlySet<Atom>): void {
+    if (this.#atoms.size <= 2 * asked.size + 1000) return;
+    for (const [text, atom] of this.#atoms) if (!asked.has(atom)) this.#atoms.delete(text);
+  }
+
   #pods(selection: PodSelection): PodsAtom {
     const { namespaces } = selection;
     const where = namesNamespace(namespaces) ? `name ${namespaces.name}` : `labels ${selectorText(namespaces)}`;

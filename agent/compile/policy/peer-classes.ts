@@ -38,6 +38,7 @@ export class Classifier {
 
   sync(snapshot: Snapshot, facts: NodeFacts, specs: Iterable<TableSpec>): Classified {
     const asked = askedBy(specs);
+    this.pool.keep(new Set<Atom>([...asked.pods, ...asked.nets]));
     const owners = livePods(snapshot, facts);
     const kinds = new Set<PodKind>();
     for (const { pods } of owners.values()) for (const pod of pods) kinds.add(this.#kinds.of(pod));

@@ -115,13 +115,14 @@ function bridge(previous: PolicyMaps, next: PolicyState, places: readonly Place[
   const ids = freshIds(previous, next, changes);
   const pairs = new Map(changes.map((place) => [ids.classOf(place), place]));
   const fill = new Filling(next, pairs);
-  for (const table of previous.tables.keys()) fill.add(table, previous, table, 'from');
+  for (const table of previous.tables.keys()) fill.pairsOf(table, previous, table, 'from');
   const endpoints = new Map<string, { ingressTable: bigint; egressTable: bigint }>();
   for (const [name, tables] of next.endpoints) {
     const old = previous.endpoints.get(name);
     const pass = (was: bigint | undefined, is: bigint): bigint => {
       if (was === is || is === 0n) return is;
-      fill.add(ids.tableOf(is), next, is, 'to');
+      fill.copy(ids.tableOf(is), next, is);
+      fill.pairsOf(ids.tableOf(is), next, is, 'to');
       return ids.tableOf(is);
     };
     endpoints.set(name, { ingressTable: pass(old?.ingressTable, tables.ingressTable), egressTable: pass(old?.egressTable, tables.egressTable) });
@@ -160,19 +161,22 @@ class Filling {
     this.rows = new Map(next.rows);
   }
 
-  /** Gives table `id` the entries that `table` has in `maps`, and its answer to one side of each pair. */
-  add(id: bigint, maps: PolicyMaps, table: bigint, side: 'from' | 'to'): void {
+  /** Makes table `id` what `table` is in `maps`. */
+  copy(id: bigint, maps: PolicyMaps, table: bigint): void {
+    this.tables.set(id, maps.tables.get(table) ?? new Map());
+  }
+
+  /** Gives table `id` the answer of `table` in `maps` to one side of each pair. Its other entries are in the maps already, or in the copy. */
+  pairsOf(id: bigint, maps: PolicyMaps, table: bigint, side: 'from' | 'to'): void {
     const own = maps.tables.get(table);
-    if (own === undefined) return;
-    const entries = new Map([...(this.tables.get(id) ?? []), ...own]);
+    const added = new Map<bigint, bigint>();
     for (const [pair, place] of this.pairs) {
-      const entry = own.get(place[side]);
-      if (entry !== undefined) entries.set(pair, entry);
-    }
-    this.tables.set(id, entries);
-    for (const rowsId of own.values()) {
+      const rowsId = own?.get(place[side]);
+      if (rowsId === undefined) continue; // the default, for the pair as well
+      added.set(pair, rowsId);
       const made = maps.rows.get(rowsId);
       if (made !== undefined) this.rows.set(rowsId, made);
     }
+    if (added.size > 0) this.tables.set(id, new Map([...(this.tables.get(id) ?? []), ...added]));
   }
 }
