@@ -29,7 +29,7 @@ enum canal_config_flags {
 };
 
 struct canal_config {
-	__u32 epoch;          // grows whenever a verdict may have changed; conntrack entries of another epoch are judged again
+	__u32 epoch;          // from 1 (0: not configured, everything drops); grows whenever a verdict may have changed; conntrack entries of another epoch are judged again
 	__u32 flags;          // enum canal_config_flags
 	__u32 overlay_ifindex;// flannel.<VNI>; 0: no overlay
 	__u32 uplink_ifindex; // device that carries VXLAN; 0: none
