@@ -1,4 +1,5 @@
-import { IpAddress, type Cidr } from '../base/address.js';
+import type { IpAddress} from '../base/address.js';
+import { type Cidr } from '../base/address.js';
 import type { AddressRow } from '../compile/desired.js';
 import type { Table } from '../reconcile/table.js';
 import { canalNetAddrCodec, type CanalNetAddr } from './abi.generated.js';

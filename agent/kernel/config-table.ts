@@ -38,7 +38,9 @@ export class ConfigTable implements Table<typeof KEY, ConfigRow>, EpochGate {
   /** Empty while nothing but an epoch was ever written: an array always has its row. */
   list(): Map<string, { readonly key: typeof KEY; readonly row: ConfigRow }> {
     const config = this.current();
-    return isBlank(config) ? new Map() : new Map([[KEY, { key: KEY, row: decodeRow(config, this.otherFamily) }]]);
+    const rows = new Map<string, { readonly key: typeof KEY; readonly row: ConfigRow }>();
+    if (!isBlank(config)) rows.set(KEY, { key: KEY, row: decodeRow(config, this.otherFamily) });
+    return rows;
   }
 
   keyText(): string {

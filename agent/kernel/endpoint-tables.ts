@@ -12,7 +12,7 @@ import { cidrKeys } from './policy-tables.js';
 export type EndpointTable = MapTable<number, EndpointRow, number, CanalEndpoint>;
 
 export function endpointTable(source: MapSource): EndpointTable {
-  return new MapTable(
+  return new MapTable<number, EndpointRow, number, CanalEndpoint>(
     {
       name: 'canal_endpoint',
       keyText: String,

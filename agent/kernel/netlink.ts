@@ -1,4 +1,5 @@
-import { IpAddress, type Family } from '../base/address.js';
+import type { IpAddress} from '../base/address.js';
+import { type Family } from '../base/address.js';
 import {
   canalLinkCodec, canalNeighCodec, canalNetAddrCodec, canalRouteCodec,
   type CanalLink, type CanalNeigh, type CanalNetAddr, type CanalRoute,
