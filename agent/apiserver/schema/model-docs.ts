@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 
 /** What the declaration of a client model says beyond its types. */
 export interface ModelDocs {
@@ -37,7 +38,7 @@ function read(model: string): ModelDocs {
 
 function declaration(model: string): string | undefined {
   try {
-    return readFileSync(fileURLToPath(new URL(`gen/models/${model}.d.ts`, import.meta.resolve('@kubernetes/client-node'))), 'utf8');
+    return readFileSync(join(dirname(createRequire(import.meta.url).resolve('@kubernetes/client-node')), 'gen', 'models', `${model}.d.ts`), 'utf8');
   } catch {
     return undefined; // descriptions are an extra: explain then shows types only
   }

@@ -41,7 +41,7 @@ export async function serveExecWebSocket(socket: WebSocket, runtime: PodRuntime,
   });
   clearInterval(ping);
   end();
-  socket.send(framed(STATUS, Buffer.from(JSON.stringify(status))), () => socket.close(1000));
+  if (socket.readyState === socket.OPEN) socket.send(framed(STATUS, Buffer.from(JSON.stringify(status))), () => socket.close(1000));
 }
 
 function takeMessage(socket: WebSocket, data: Buffer, stdin: PassThrough | undefined, sizes: TerminalSizes): void {
@@ -63,7 +63,8 @@ function takeMessage(socket: WebSocket, data: Buffer, stdin: PassThrough | undef
 function channel(socket: WebSocket, number: number): Writable {
   return new Writable({
     write: (chunk: Buffer, _encoding, done) => {
-      if (socket.readyState === socket.OPEN) socket.send(framed(number, chunk), (error) => done(error ?? null));
+      // A client that has gone is told by the abort signal; its output goes nowhere.
+      if (socket.readyState === socket.OPEN) socket.send(framed(number, chunk), () => done());
       else done();
     },
   });
