@@ -50,8 +50,7 @@ export class Classifier {
       const peer = this.#classOfPods(pods, this.#prefixOf(address));
       if (peer.id === 0n) continue; // no CIDR row speaks of it either, or its atoms would be here
       classes.add(peer);
-      const last = this.#peers.get(text);
-      peers.set(text, last?.classId === peer.id ? last : { address, classId: peer.id });
+      peers.set(text, this.#peerRow(address, peer.id));
     }
     const cidrs = this.#prefixRows(peers, classes);
     this.#classes.keep(classes);
@@ -115,6 +114,12 @@ export class Classifier {
     return peer;
   }
 
+  /** Last time's row where it is the same. */
+  #peerRow(address: IpAddress, classId: bigint): PeerRow {
+    const last = this.#peers.get(address.text);
+    return last?.classId === classId ? last : { address, classId };
+  }
+
   /** Rows for prefixes that differ from what covers them. Single addresses join `peers`, unless a pod has them. */
   #prefixRows(peers: Map<string, PeerRow>, classes: Set<PeerClass>): Map<string, CidrRow> {
     const rows: CidrRow[] = [];
@@ -124,7 +129,7 @@ export class Classifier {
       if (id === (parent === undefined ? 0n : this.#classOfPrefix(parent).id)) continue;
       if (single && peers.has(cidr.address.text)) continue;
       if (id !== 0n) classes.add(this.#classOfPrefix(prefix));
-      if (single) peers.set(cidr.address.text, { address: cidr.address, classId: id });
+      if (single) peers.set(cidr.address.text, this.#peerRow(cidr.address, id));
       else rows.push(this.#cidrs.get(cidr.text)?.classId === id ? this.#cidrs.get(cidr.text)! : { cidr, classId: id });
     }
     rows.sort((a, b) => b.cidr.length - a.cidr.length);
