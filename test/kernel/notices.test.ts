@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { BpfObject, closeFd, mountBpffs, openPinned } from '../../agent/kernel/bpf-object.js';
+import { BpfObject, mountBpffs, openPinned } from '../../agent/kernel/bpf-object.js';
 import { ChangeMonitor, type Change } from '../../agent/kernel/monitor.js';
 import { Ring } from '../../agent/kernel/ring.js';
 import { testRun, testRunMany } from '../../agent/kernel/test-run.js';
@@ -73,9 +76,19 @@ describe('loaded programs', () => {
     expect(() => object.map('canal_peer4')).toThrow('closed');
   });
 
-  it('that the verifier refuses fail with its words, and with nothing on standard error', () => {
+  it('that the verifier refuses fail with its words', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'canal-refused-'));
+    const source = `struct __sk_buff { unsigned int len; };
+      __attribute__((section("tc"), used)) int refused(struct __sk_buff *skb) { return *(volatile int *)((char *)skb + 4096); }
+      char license[] __attribute__((section("license"), used)) = "GPL";`;
+    writeFileSync(join(dir, 'refused.c'), source);
+    run(`clang -O2 -g -target bpf -c ${dir}/refused.c -o ${dir}/refused.o`);
+    expect(() => BpfObject.load({ path: join(dir, 'refused.o') })).toThrow(/invalid bpf_context access off=4096/);
+    rmSync(dir, { recursive: true });
+  });
+
+  it('that are not there are an error, and a pin that is not there is none', () => {
     expect(() => BpfObject.load({ path: '/no/such.o' })).toThrow(/ENOENT/);
     expect(openPinned('/sys/fs/bpf/no-such')).toBeUndefined();
-    closeFd(-1);
   });
 });
