@@ -38,7 +38,7 @@ describe('kill -9', () => {
       for (let i = 0; !stopped; i++) {
         const name = `c${id}-${i}`;
         try {
-          const response = await fetch(`${url}/api/v1/namespaces/default/configmaps`, { method: 'POST', body: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { a: 'x'.repeat(5000) } }) });
+          const response = await fetch(`${url}/api/v1/namespaces/default/configmaps`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { a: 'x'.repeat(5000) } }) });
           const made = (await response.json()) as { metadata: { resourceVersion: string } };
           if (response.status === 201) acknowledged.set(name, made.metadata.resourceVersion);
         } catch {
@@ -54,7 +54,7 @@ describe('kill -9', () => {
     const again = await serve();
     const stored = await names(again);
     for (const [name, version] of acknowledged) expect(stored.get(name)).toBe(version);
-    const next = await fetch(`${again}/api/v1/namespaces/default/configmaps`, { method: 'POST', body: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'next' } }) });
+    const next = await fetch(`${again}/api/v1/namespaces/default/configmaps`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'next' } }) });
     const { metadata } = (await next.json()) as { metadata: { resourceVersion: string } };
     expect(Number(metadata.resourceVersion)).toBeGreaterThan(Math.max(...[...stored.values()].map(Number)));
   }, 60_000);
