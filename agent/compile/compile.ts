@@ -11,6 +11,8 @@ export const FROM_OVERLAY = 'canal_from_ovl';
 
 /** Everything that the kernel should hold on this node, by table. */
 export interface DesiredState {
+  /** False: of the overlay nothing is known (yet), and what the kernel has of one is to be left alone. */
+  readonly overlayKnown: boolean;
   readonly config: ConfigRow;
   /** Below /proc/sys. */
   readonly sysctls: ReadonlyMap<string, string>;
@@ -46,6 +48,7 @@ export function compile(input: CompileInput): DesiredState {
   const overlayPrograms: AttachmentRow[] =
     overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
   return {
+    overlayKnown: overlay !== undefined,
     config: compileConfig(settings, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
     sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
     attachments: [...overlayPrograms, ...pods.attachments],

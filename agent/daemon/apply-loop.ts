@@ -47,6 +47,9 @@ const RELIST_MS = 60_000;
 /** A device that was made has an ifindex that the next round compiles with; more rounds than this would be a quarrel with somebody. */
 const MAX_ROUNDS = 4;
 
+/** What the choice of the uplink and the list of pods look at. */
+const FACTS: readonly Change[] = ['link', 'address', 'route'];
+
 /** What may have changed when the kernel says so: setting a device down takes routes, neighbours and FDB with it, without a word. */
 const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
   link: ['link', 'address', 'route', 'neighbour', 'fdb', 'attachment'],
@@ -187,6 +190,7 @@ export class ApplyLoop {
     const { devices, addresses } = (this.#facts ??= { devices: kernel.devices(), addresses: kernel.addresses() });
     const facts: NodeFacts = { nodeName: settings.nodeName, endpoints: endpoints.current(devices), hostAddresses: addresses.map((a) => a.address) };
     const planned = planner.plan(snapshot, devices, addresses);
+    this.record.overlayProblem(planned.problem);
     const policy = this.#compiler.compile(snapshot, facts);
     return { snapshot, facts, devices, planned, desired: this.#desired(facts, devices, planned, policy) };
   }
@@ -225,7 +229,7 @@ export class ApplyLoop {
     this.#listen();
     const nowMs = this.options.clock.monotonic();
     const touched = new Set([...this.#heard].flatMap((notice) => TOUCHED[notice]));
-    if (this.#heard.has('link') || this.#heard.has('address')) this.#forgetFacts();
+    if (FACTS.some((change) => this.#heard.has(change))) this.#forgetFacts();
     this.#heard.clear();
     if (nowMs >= this.#attachmentsAtMs) touched.add('attachment');
     if (touched.has('attachment')) this.#attachmentsAtMs = nowMs + ATTACHMENT_MS;

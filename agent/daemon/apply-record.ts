@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js';
+import type { Problem } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { mergeOutcomes, totalWrites, type Outcome, type RowTrouble } from '../reconcile/outcome.js';
 
@@ -21,6 +22,7 @@ export class ApplyRecord {
   readonly mended = new Map<string, number>();
   onDuration: (seconds: number) => void = () => undefined;
   #told = '';
+  #toldOverlay = '';
 
   constructor(
     private readonly log: Logger,
@@ -46,6 +48,15 @@ export class ApplyRecord {
     const text = error instanceof Error ? error.message : String(error);
     if (text !== this.error) this.log.error({ err: error }, 'apply failed, will retry');
     this.error = text;
+  }
+
+  /** Told once when it comes and once when it goes. */
+  overlayProblem(problem: Problem | undefined): void {
+    const text = problem === undefined ? '' : `${problem.object} ${problem.field} ${problem.message}`;
+    if (text === this.#toldOverlay) return;
+    this.#toldOverlay = text;
+    if (problem === undefined) this.log.info('overlay is as it should be again');
+    else this.log.warn({ problem }, 'overlay cannot be made as it should be');
   }
 
   #count(table: string): void {

@@ -1,5 +1,5 @@
 import type { Family } from '../base/address.js';
-import type { DesiredState } from '../compile/compile.js';
+import { FROM_OVERLAY, type DesiredState } from '../compile/compile.js';
 import type { PolicyState, Verdict } from '../compile/desired.js';
 import type { Keyed } from '../reconcile/diff.js';
 import { Ledger } from '../reconcile/ledger.js';
@@ -38,18 +38,40 @@ export type Ledgers = ReturnType<typeof createLedgers>;
 /** Hands a desired state to the ledgers, as rows; map rows of families whose programs are not loaded are left out. */
 export function want(ledgers: Ledgers, state: DesiredState, families: ReadonlySet<Family>): void {
   const loaded = ({ key }: { readonly key: { readonly family: Family } }): boolean => families.has(key.family);
-  ledgers.config.want([{ key: 'config', row: state.config }]);
   ledgers.sysctls.want([...state.sysctls].map(([key, row]) => ({ key, row })));
   ledgers.attachments.want(state.attachments.map((row) => ({ key: row, row })));
+  ledgers.routes.want(state.routes.map((row) => ({ key: row, row })));
+  ledgers.config.want([{ key: 'config', row: state.config }]);
+  if (state.overlayKnown) wantOverlay(ledgers, state, loaded);
+  else holdOverlay(ledgers, state);
+  ledgers.local.want([...state.local.values()].map(({ address, ifindex }) => ({ key: address, row: ifindex })).filter(loaded));
+  ledgers.endpoints.want([...state.endpoints].map(([key, row]) => ({ key, row })));
+  wantPolicy(ledgers, state.policy, loaded);
+}
+
+function wantOverlay(ledgers: Ledgers, state: DesiredState, loaded: (row: { readonly key: { readonly family: Family } }) => boolean): void {
   ledgers.links.want(state.links.map((row) => ({ key: row.name, row })));
   ledgers.addresses.want(state.addresses.map((row) => ({ key: row, row })));
   ledgers.fdb.want(state.fdb.map((row) => ({ key: row, row })));
   ledgers.neighbours.want(state.neighbours.map((row) => ({ key: row, row })));
-  ledgers.routes.want(state.routes.map((row) => ({ key: row, row })));
   ledgers.nexthops.want([...state.nexthops.values()].map(({ cidr, nexthop }) => ({ key: cidr, row: nexthop })).filter(loaded));
-  ledgers.local.want([...state.local.values()].map(({ address, ifindex }) => ({ key: address, row: ifindex })).filter(loaded));
-  ledgers.endpoints.want([...state.endpoints].map(([key, row]) => ({ key, row })));
-  wantPolicy(ledgers, state.policy, loaded);
+}
+
+/** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */
+function holdOverlay(ledgers: Ledgers, state: DesiredState): void {
+  for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops]) ledger.hold();
+  const pods = new Set(state.attachments.map((row) => row.ifindex));
+  const others = <K, R extends { readonly ifindex: number }>(rows: ReadonlyMap<string, Keyed<K, R>>): Keyed<K, R>[] => [...rows.values()].filter(({ row }) => !pods.has(row.ifindex));
+  ledgers.routes.want([...state.routes.map((row) => ({ key: row, row })), ...others(ledgers.routes.actual())]);
+  ledgers.attachments.want([
+    ...state.attachments.map((row) => ({ key: row, row })),
+    ...others(ledgers.attachments.actual()).filter(({ row }) => row.program === FROM_OVERLAY),
+  ]);
+  const config = ledgers.config.actual().get('config')?.row;
+  if (config !== undefined) {
+    const { overlayIfindex, uplinkIfindex, vni, vxlanPort, podMtu, vtepAddress, vtepMac } = config;
+    ledgers.config.want([{ key: 'config', row: { ...state.config, overlayIfindex, uplinkIfindex, vni, vxlanPort, podMtu, vtepAddress, vtepMac } }]);
+  }
 }
 
 function wantPolicy(ledgers: Ledgers, policy: PolicyState, loaded: (row: { readonly key: { readonly family: Family } }) => boolean): void {

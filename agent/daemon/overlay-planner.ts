@@ -12,10 +12,11 @@ import type { Snapshot } from '../model/snapshot.js';
 import type { Device, NodeKernel } from './node-kernel.js';
 
 export interface PlannedOverlay {
+  /** Undefined: nothing is known of it yet; what the kernel has of one is left alone. */
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
-  /** Why there is no overlay. */
+  /** Why there is no overlay, or why it goes on with what was known last. */
   readonly problem: Problem | undefined;
 }
 
@@ -29,35 +30,70 @@ export interface PlannerOptions {
   readonly randomMac: () => string;
 }
 
-/** Gathers what compileOverlay looks at. Remembers one thing: the VTEP's MAC, which never changes while the agent lives. */
+/**
+ * Gathers what compileOverlay looks at. Remembers the VTEP's MAC, which never
+ * changes while the agent lives, and the last Node and uplink that were good: a
+ * default route that is gone for a moment or a deleted Node object is no reason
+ * to tear down what carries traffic (flannel does not either).
+ */
 export class OverlayPlanner {
   #vtepMac: string | undefined;
+  #lastSelf: Node | undefined;
+  #lastUplink: Uplink | undefined;
 
   constructor(private readonly options: PlannerOptions) {}
 
   plan(snapshot: Snapshot, devices: readonly Device[], addresses: readonly DeviceAddress[]): PlannedOverlay {
     const none = { overlay: undefined, overlayIfindex: undefined, uplink: undefined };
-    const { nodeName, netConf, settings } = this.options;
-    const self = snapshot.nodes.get(nodeName);
-    if (self === undefined) return { ...none, problem: { object: `Node ${nodeName}`, field: 'metadata.name', message: 'there is no such Node; is --node-name right?' } };
-    let uplink: Uplink;
-    try {
-      uplink = this.#uplink(self, devices, addresses);
-    } catch (error) {
-      if (!(error instanceof CanalError)) throw error;
-      return { ...none, problem: { object: `Node ${nodeName}`, field: 'uplink', message: error.message } };
-    }
+    const known = this.#self(snapshot);
+    if (known.self === undefined) return { ...none, problem: known.problem };
+    const { uplink, problem } = this.#uplinkOf(known.self, devices, addresses);
+    if (uplink === undefined) return { ...none, problem };
+    const planned = this.#compile(known.self, snapshot, devices, uplink);
+    const why = known.problem ?? problem;
+    if (planned.overlay === undefined || why === undefined) return planned;
+    return { ...planned, problem: { ...why, message: `${why.message}; goes on with what was known before` } };
+  }
+
+  #compile(self: Node, snapshot: Snapshot, devices: readonly Device[], uplink: Uplink): PlannedOverlay {
+    const { netConf, settings, randomMac } = this.options;
     const device = devices.find((d) => d.name === overlayDevice(netConf.backend.vni, 4) && d.kind === 'vxlan');
     const compiled = compileOverlay({
       self, netConf, uplink,
       nodes: snapshot.nodes.values(),
-      vtepMac: (this.#vtepMac ??= device?.mac ?? parseVtepMac(self.flannelAnnotations['backend-data']) ?? this.options.randomMac()),
+      vtepMac: (this.#vtepMac ??= device?.mac ?? parseVtepMac(self.flannelAnnotations['backend-data']) ?? randomMac()),
       overlayIfindex: device?.ifindex,
       onLink: this.#onLink(snapshot),
       blackholeRoute: settings.blackholeRoute,
     });
-    if ('field' in compiled) return { ...none, uplink, problem: compiled };
+    if ('field' in compiled) return { overlay: undefined, overlayIfindex: undefined, uplink, problem: compiled };
     return { overlay: compiled, overlayIfindex: device?.ifindex, uplink, problem: undefined };
+  }
+
+  /** This node's object: as it is if it has a pod CIDR, else as it was last. */
+  #self(snapshot: Snapshot): { readonly self: Node | undefined; readonly problem: Problem | undefined } {
+    const { nodeName } = this.options;
+    const found = snapshot.nodes.get(nodeName);
+    const object = `Node ${nodeName}`;
+    if (found !== undefined && (found.podCidrs.length > 0 || this.#lastSelf === undefined)) {
+      this.#lastSelf = found.podCidrs.length > 0 ? found : undefined;
+      return { self: found, problem: undefined };
+    }
+    const problem =
+      found === undefined
+        ? { object, field: 'metadata.name', message: 'there is no such Node; is --node-name right?' }
+        : { object, field: 'spec.podCIDR', message: 'pod cidr not assigned' };
+    return { self: this.#lastSelf, problem };
+  }
+
+  #uplinkOf(self: Node, devices: readonly Device[], addresses: readonly DeviceAddress[]): { readonly uplink: Uplink | undefined; readonly problem: Problem | undefined } {
+    try {
+      this.#lastUplink = this.#uplink(self, devices, addresses);
+      return { uplink: this.#lastUplink, problem: undefined };
+    } catch (error) {
+      if (!(error instanceof CanalError)) throw error;
+      return { uplink: this.#lastUplink, problem: { object: `Node ${self.name}`, field: 'uplink', message: error.message } };
+    }
   }
 
   #uplink(self: Node, devices: readonly Device[], addresses: readonly DeviceAddress[]): Uplink {

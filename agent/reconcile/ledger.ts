@@ -80,6 +80,11 @@ export class Ledger<Key, Row> implements AnyLedger {
     this.#desired = desired;
   }
 
+  /** Wants what is there: the table is left alone. */
+  hold(): void {
+    this.#desired = new Map(this.actual());
+  }
+
   invalidate(): void {
     this.#actual = undefined;
   }
