@@ -29,7 +29,7 @@ function wrongResult({ endpoint }: EndpointRecord, result: PrevResult): string[]
   const index = result.interfaces.findIndex(({ name, sandbox }) => name === endpoint.ifname && sandbox === endpoint.netns);
   if (index < 0) return [`prevResult.interfaces: ${endpoint.ifname} is not there`];
   const listed = result.ips.filter((ip) => ip.interface === index).map((ip) => ip.address);
-  return missing(endpoint.addresses, listed).map((address) => `prevResult.ips: ${address} is not there`);
+  return missing(endpoint.addresses, listed).map((address) => `prevResult.ips: ${address.text} is not there`);
 }
 
 function wrongFacts({ endpoint }: EndpointRecord, facts: LinkFacts): string[] {
@@ -41,15 +41,15 @@ function wrongFacts({ endpoint }: EndpointRecord, facts: LinkFacts): string[] {
   if (!facts.podDevice) wrong.push(`device: ${ifname} is gone from the pod`);
   if (wrong.length > 0) return wrong; // what hangs on a device is gone with it
   if (!facts.up) wrong.push(`device: ${hostDevice} or ${ifname} is down`);
-  wrong.push(...missing(addresses, facts.podAddresses).map((address) => `address: ${address} is not on ${ifname}`));
+  wrong.push(...missing(addresses, facts.podAddresses).map((address) => `address: ${address.text} is not on ${ifname}`));
   if (!facts.podRoute) wrong.push(`route: the pod has no default route through ${ifname}`);
-  wrong.push(...missing(addresses, facts.hostRoutes).map((address) => `route: ${address} does not go to ${hostDevice}`));
+  wrong.push(...missing(addresses, facts.hostRoutes).map((address) => `route: ${address.text} does not go to ${hostDevice}`));
   if (!facts.enforced) wrong.push(`policy: not in force on ${hostDevice}`);
   return wrong;
 }
 
 function wrongReservation({ endpoint }: EndpointRecord, reserved: readonly IpAddress[]): string[] {
-  return missing(endpoint.addresses, reserved).map((address) => `ipam: ${address} is not reserved for the container`);
+  return missing(endpoint.addresses, reserved).map((address) => `ipam: ${address.text} is not reserved for the container`);
 }
 
 function missing(wanted: readonly IpAddress[], there: readonly IpAddress[]): IpAddress[] {

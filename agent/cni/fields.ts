@@ -37,7 +37,7 @@ export function listAt(from: JsonObject, key: string, path = ''): readonly unkno
   const value = from[key];
   if (value === undefined || value === null) return undefined;
   if (!Array.isArray(value)) throw invalid(join(path, key), 'not a list');
-  return value;
+  return value as readonly unknown[];
 }
 
 export function stringAt(from: JsonObject, key: string, path = ''): string | undefined {

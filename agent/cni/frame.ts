@@ -17,6 +17,9 @@ export interface RawAnswer {
   readonly output: string;
 }
 
+/** Answers one request; never rejects. */
+export type CniHandler = (raw: RawRequest, signal: AbortSignal) => Promise<RawAnswer>;
+
 /** Bytes of the whole frame whose first bytes are `header`; a string says why there can be none. */
 export function frameBytes(header: Buffer): number | string {
   if (!header.subarray(0, 4).equals(MAGIC)) return 'not a CNI request';

@@ -5,15 +5,12 @@ import { check } from './check.js';
 import { CniCode, CniError } from './cni-error.js';
 import type { CniContext } from './context.js';
 import { del } from './del.js';
-import type { RawAnswer, RawRequest } from './frame.js';
+import type { CniHandler, RawAnswer, RawRequest } from './frame.js';
 import { gc, type InTurn } from './gc.js';
 import type { DelQueue } from './queue.js';
 import { decodeRequest, type Attachment, type CniRequest } from './request.js';
 import { status } from './status.js';
 import { SUPPORTED_VERSIONS, versionAnswer } from './version.js';
-
-/** Answers one request; never rejects. */
-export type CniHandler = (raw: RawRequest, signal: AbortSignal) => Promise<RawAnswer>;
 
 /**
  * Serves requests concurrently, but those of one container, and those that concern one host

@@ -2,8 +2,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../base/log.js';
 import { CniCode } from './cni-error.js';
-import { decodeFrame, type RawAnswer, type RawRequest } from './frame.js';
-import type { CniHandler } from './handler.js';
+import { decodeFrame, type CniHandler, type RawAnswer, type RawRequest } from './frame.js';
 
 /** Longest that one queued request may take. */
 const DEADLINE_MS = 30_000;

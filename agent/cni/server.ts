@@ -2,8 +2,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Logger } from '../base/log.js';
-import { encodeAnswer, decodeFrame, frameBytes, HEADER_BYTES } from './frame.js';
-import type { CniHandler } from './handler.js';
+import { decodeFrame, encodeAnswer, frameBytes, HEADER_BYTES, type CniHandler } from './frame.js';
 
 export interface CniServerOptions {
   /** `/run/canal/cni.sock` */

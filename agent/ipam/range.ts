@@ -1,4 +1,4 @@
-import { addressBytes, Cidr, IpAddress } from '../base/address.js';
+import { addressBytes, IpAddress, type Cidr } from '../base/address.js';
 
 /** Addresses `first` to `last` of a subnet, without its gateway. All of one family. */
 export interface AddressRange {

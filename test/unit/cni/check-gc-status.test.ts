@@ -49,8 +49,8 @@ describe('GC', () => {
   const keep = (...ids: string[]): object[] => ids.map((containerID) => ({ containerID, ifname: 'eth0' }));
   /** GC leaves alone what was added after it began, to the millisecond. */
   const later = (): void => {
-    const now = node.clock.now;
-    node.context = Object.assign(node.context, { clock: { ...node.clock, now: () => now() + 1_000 } });
+    const { clock } = node;
+    node.context = Object.assign(node.context, { clock: { ...node.clock, now: () => clock.now() + 1_000 } });
   };
 
   it('frees every attachment of the network that is not listed', async () => {

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pino } from 'pino';
@@ -168,7 +168,7 @@ describe('an agent that dies or hangs in the middle of a request', () => {
   beforeEach(() => server.close());
   afterEach(() => new Promise<void>((closed) => broken.close(() => closed())));
 
-  const listen = (onData: (peer: import('node:net').Socket) => void): Promise<void> => {
+  const listen = (onData: (peer: Socket) => void): Promise<void> => {
     broken = createServer((peer) => {
       peer.on('error', () => undefined);
       peer.once('data', () => onData(peer));
