@@ -80,7 +80,7 @@ describe('loaded programs', () => {
     const dir = mkdtempSync(join(tmpdir(), 'canal-refused-'));
     const source = `struct __sk_buff { unsigned int len; };
       __attribute__((section("tc"), used)) int refused(struct __sk_buff *skb) { return *(volatile int *)((char *)skb + 4096); }
-      char license[] __attribute__((section("license"), used)) = "GPL";`;
+      char LICENSE[] __attribute__((section("license"), used)) = "GPL";`;
     writeFileSync(join(dir, 'refused.c'), source);
     run(`clang -O2 -g -target bpf -c ${dir}/refused.c -o ${dir}/refused.o`);
     expect(() => BpfObject.load({ path: join(dir, 'refused.o') })).toThrow(/invalid bpf_context access off=4096/);
