@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../base/address.js';
 import type { Pod } from '../../model/objects.js';
 import { DEFAULT_TIER, type Direction, type Peer, type PodSelection, type Policy, type Rule, type Tier, namesNamespace, ruleName } from '../../model/policy.js';
-import { matches, selectorText } from '../../model/selector.js';
+import { type Selector, matches, selectorText } from '../../model/selector.js';
 import type { Snapshot } from '../../model/snapshot.js';
 
 /** One step of an explanation. */
@@ -93,7 +93,21 @@ function selected(snapshot: Snapshot, selection: PodSelection, pod: Pod): boolea
   if (!matches(selection.pods, pod.labels)) return false;
   if (namesNamespace(selection.namespaces)) return selection.namespaces.name === pod.namespace;
   const namespace = snapshot.namespaces.get(pod.namespace);
-  return namespace === undefined ? selection.namespaces.op === 'all' : matches(selection.namespaces, namespace.labels);
+  return namespace === undefined ? holdsUnseen(selection.namespaces) : matches(selection.namespaces, namespace.labels);
+}
+
+/** Of a namespace whose labels are not known: true only where no label is asked about and the answer is yes. */
+function holdsUnseen(selector: Selector): boolean {
+  switch (selector.op) {
+    case 'all':
+      return true;
+    case 'and':
+      return selector.of.every(holdsUnseen);
+    case 'or':
+      return selector.of.length > 0 && selector.of.every(holdsUnseen);
+    default:
+      return false;
+  }
 }
 
 /** Undefined: the rule matches. */

@@ -1,6 +1,6 @@
 import type { Namespace, Pod } from '../../model/objects.js';
 import { DEFAULT_TIER, type Direction, type Policy, type PodSelection, type Tier, namesNamespace } from '../../model/policy.js';
-import { matches } from '../../model/selector.js';
+import { type Selector, matches } from '../../model/selector.js';
 import type { TierPolicies } from './table-spec.js';
 
 /** Policies by where their subjects can be, so that a pod asks a handful of 14,000. */
@@ -53,8 +53,15 @@ export function selects(selection: PodSelection, pod: { readonly namespace: stri
   const { namespaces, pods } = selection;
   const inNamespace = namesNamespace(namespaces)
     ? namespaces.name === pod.namespace
-    : namespaces.op === 'all' || (namespace !== undefined && matches(namespaces, namespace.labels));
+    : namespace === undefined ? asksNothing(namespaces) : matches(namespaces, namespace.labels);
   return inNamespace && matches(pods, pod.labels);
+}
+
+/** Whether a selector holds for every label set by its form. Selectors of equal text agree on it, as atoms need. */
+export function asksNothing(selector: Selector): boolean {
+  if (selector.op === 'all') return true;
+  if (selector.op === 'and') return selector.of.every(asksNothing);
+  return selector.op === 'or' && selector.of.length > 0 && selector.of.every(asksNothing);
 }
 
 /** A tier that policies name and nobody defines comes after those that exist and denies at its end (compat.md 6.7). */

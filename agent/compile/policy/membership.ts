@@ -2,7 +2,7 @@ import type { Namespace } from '../../model/objects.js';
 import { namesNamespace } from '../../model/policy.js';
 import { type Selector, matches } from '../../model/selector.js';
 import type { PodsAtom } from './atoms.js';
-import { selects } from './in-force.js';
+import { asksNothing, selects } from './in-force.js';
 import type { PodKind } from './live-pods.js';
 
 /**
@@ -85,7 +85,7 @@ export class Membership {
       .map((pairs) => pairs.map((pair) => this.#byLabel.get(pair)))
       .sort((a, b) => count(a) - count(b))[0];
     if (labelled !== undefined) for (const members of labelled) yield* members;
-    else if (where.op === 'all') yield* this.#members.values();
+    else if (asksNothing(where)) yield* this.#members.values();
     else for (const name of namesOf(where, atom.text, namespaces, selected)) yield* this.#byNamespace.get(name);
   }
 }
