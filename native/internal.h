@@ -73,8 +73,8 @@ int veth_add(struct nl_sock *sk, const struct canal_pod_link *link, int host_net
 
 // Runs work in a thread of its own inside the namespace; -ENOENT: none there.
 int netns_run(const char *path, int (*work)(void *), void *arg);
-// Below /proc/sys/net of the calling thread's namespace.
+// Below net/ of CANAL_PROC_SYS (else /proc/sys), in the calling thread's namespace.
 int sysctl_write(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // The same where the kernel may run without IPv6: then there is nothing to set.
 int sysctl_write_v6(const char *value, const char *format, const char *device);
-int sysctl_read(const char *path);
+int sysctl_read(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -63,19 +64,31 @@ int canal_netns_alive(const char *path)
 	return fd >= 0;
 }
 
+// In a container /proc/sys is read-only: CANAL_PROC_SYS is where the node's is
+// mounted. What stands below net there is that of the calling thread's namespace.
+static int sysctl_open(int flags, const char *format, va_list args)
+{
+	const char *root = getenv("CANAL_PROC_SYS");
+	char path[512];
+	int prefix = snprintf(path, sizeof(path), "%s/net/", root && *root ? root : "/proc/sys");
+
+	if (prefix >= (int)sizeof(path) - 128)
+		return -ENAMETOOLONG;
+	vsnprintf(path + prefix, sizeof(path) - prefix, format, args);
+	int fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int sysctl_write(const char *value, const char *format, ...)
 {
-	char path[256] = "/proc/sys/net/";
-	size_t prefix = strlen(path);
 	va_list args;
 	int fd, err;
 
 	va_start(args, format);
-	vsnprintf(path + prefix, sizeof(path) - prefix, format, args);
+	fd = sysctl_open(O_WRONLY, format, args);
 	va_end(args);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	err = write(fd, value, strlen(value)) < 0 ? -errno : 0;
 	close(fd);
 	return err;
@@ -88,13 +101,17 @@ int sysctl_write_v6(const char *value, const char *format, const char *device)
 	return err == -ENOENT ? 0 : err;
 }
 
-int sysctl_read(const char *path)
+int sysctl_read(const char *format, ...)
 {
 	char digit = '0';
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	va_list args;
+	int fd;
 
+	va_start(args, format);
+	fd = sysctl_open(O_RDONLY, format, args);
+	va_end(args);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (read(fd, &digit, 1) != 1)
 		digit = '0';
 	close(fd);

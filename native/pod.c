@@ -192,7 +192,7 @@ static int check_inside(void *arg)
 		if (!err)
 			err = check_routes(sk, link);
 	}
-	link->ip_forward = sysctl_read("/proc/sys/net/ipv4/ip_forward") == 1;
+	link->ip_forward = sysctl_read("ipv4/ip_forward") == 1;
 	nl_socket_free(sk);
 	return err == -ENODEV ? 0 : err;
 }

@@ -9,6 +9,7 @@ import { native } from './library.js';
 import { macBytes, macText } from './mac.js';
 import { deleteLink, findLink, IFF_UP, setLink } from './netlink.js';
 import { OVERLAY_DEVICE, ourDevices } from './our-devices.js';
+import { procSys } from './proc-sys.js';
 import { IpAddress } from '../base/address.js';
 import type { WriteCounter } from './write-counter.js';
 
@@ -104,7 +105,7 @@ function create(row: VxlanLinkRow): void {
 /** As flannel does, before the device is up; a kernel without IPv6 has no such file. */
 function ignoreAdvertisements(device: string): void {
   try {
-    writeFileSync(`/proc/sys/net/ipv6/conf/${device}/accept_ra`, '0');
+    writeFileSync(procSys(`net/ipv6/conf/${device}/accept_ra`), '0');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }

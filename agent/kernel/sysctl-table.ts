@@ -3,6 +3,7 @@ import { getSystemErrorName } from 'node:util';
 import { CanalError } from '../base/errors.js';
 import type { Table } from '../reconcile/table.js';
 import { eachRow } from './each-row.js';
+import { procSys } from './proc-sys.js';
 import type { WriteCounter } from './write-counter.js';
 
 /**
@@ -39,7 +40,7 @@ export class SysctlTable implements Table<string, string> {
     return eachRow(rows, ({ key, row }) => {
       if (read(key) === row) return;
       try {
-        writeFileSync(`/proc/sys/${key}`, row);
+        writeFileSync(procSys(key), row);
       } catch (cause) {
         throw failure('write', key, cause);
       }
@@ -54,7 +55,7 @@ export class SysctlTable implements Table<string, string> {
 
 function read(key: string): string | undefined {
   try {
-    return readFileSync(`/proc/sys/${key}`, 'utf8').trim();
+    return readFileSync(procSys(key), 'utf8').trim();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw failure('read', key, cause);
