@@ -44,13 +44,17 @@ function fixedAnswer(exchange: Exchange, context: ApiContext): boolean {
   if (['healthz', 'readyz', 'livez'].includes(root)) send(exchange, 200, 'ok', 'text/plain; charset=utf-8');
   else if (root === 'version') sendJson(exchange, 200, VERSION);
   else if (root === 'openapi') sendOpenApi(exchange, context);
-  else if (root === 'api' && group === '') aggregated ? sendJson(exchange, 200, aggregatedDiscovery(registry, true), AGGREGATED) : sendJson(exchange, 200, apiVersions(exchange.request.headers.host ?? ''));
-  else if (root === 'apis' && group === '') aggregated ? sendJson(exchange, 200, aggregatedDiscovery(registry, false), AGGREGATED) : sendJson(exchange, 200, apiGroupList(registry));
+  else if (root === 'api' && group === '') sendDiscovery(exchange, aggregated ? aggregatedDiscovery(registry, true) : apiVersions(exchange.request.headers.host ?? ''), aggregated);
+  else if (root === 'apis' && group === '') sendDiscovery(exchange, aggregated ? aggregatedDiscovery(registry, false) : apiGroupList(registry), aggregated);
   else if (root === 'apis' && version === '') sendFound(exchange, apiGroup(registry, group));
   else if (root === 'api' && group === 'v1' && version === '') sendFound(exchange, apiResourceList(registry, '', 'v1'));
   else if (root === 'apis' && more === undefined) sendFound(exchange, apiResourceList(registry, group, version));
   else return false;
   return true;
+}
+
+function sendDiscovery(exchange: Exchange, body: unknown, aggregated: boolean): void {
+  sendJson(exchange, 200, body, aggregated ? AGGREGATED : 'application/json');
 }
 
 function sendFound(exchange: Exchange, body: unknown): void {

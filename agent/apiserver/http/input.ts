@@ -1,4 +1,4 @@
-import { apiVersionOf, isFields, type Fields, type KubeObject } from '../kube-object.js';
+import { apiVersionOf, isFields, textAt, type Fields, type KubeObject } from '../kube-object.js';
 import type { Kind } from '../registry/kind.js';
 import { decode } from '../schema/decode.js';
 import { ApiError, badRequest } from '../status.js';
@@ -56,13 +56,13 @@ function inContext<T>(context: string, run: () => T): T {
 }
 
 function checkKind(given: Fields, kind: Kind, apiVersion: string): void {
-  const givenKind = given['kind'] ?? kind.kind;
-  const givenVersion = given['apiVersion'] ?? apiVersion;
+  const givenKind = textAt(given, 'kind') || kind.kind;
+  const givenVersion = textAt(given, 'apiVersion') || apiVersion;
   if (givenKind === kind.kind && givenVersion === apiVersion) return;
   if (givenKind !== kind.kind) {
-    throw badRequest(`${String(givenKind)} in version "${lastPart(String(givenVersion))}" cannot be handled as a ${kind.kind}: no kind "${String(givenKind)}" is registered for version "${String(givenVersion)}" in scheme "pkg/api/legacyscheme/scheme.go:30"`);
+    throw badRequest(`${givenKind} in version "${lastPart(givenVersion)}" cannot be handled as a ${kind.kind}: no kind "${givenKind}" is registered for version "${givenVersion}" in scheme "pkg/api/legacyscheme/scheme.go:30"`);
   }
-  throw badRequest(`the API version in the data (${String(givenVersion)}) does not match the expected API version (${apiVersion})`);
+  throw badRequest(`the API version in the data (${givenVersion}) does not match the expected API version (${apiVersion})`);
 }
 
 const lastPart = (apiVersion: string): string => apiVersion.slice(apiVersion.indexOf('/') + 1);

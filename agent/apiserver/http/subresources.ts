@@ -84,7 +84,7 @@ function set(target: Fields, path: readonly string[], value: unknown): void {
   const [step, ...rest] = path;
   if (step === undefined) return;
   if (rest.length === 0) target[step] = value;
-  else set((isFields(target[step]) ? target[step] : (target[step] = {})) as Fields, rest, value);
+  else set((isFields(target[step]) ? target[step] : (target[step] = {})), rest, value);
 }
 
 /** The scheduler's write: a pod gets its node, once. */

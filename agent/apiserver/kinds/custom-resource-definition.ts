@@ -1,4 +1,4 @@
-import type { V1CustomResourceColumnDefinition, V1CustomResourceDefinition, V1CustomResourceDefinitionSpec, V1CustomResourceDefinitionVersion, V1JSONSchemaProps } from '@kubernetes/client-node';
+import type { V1CustomResourceColumnDefinition, V1CustomResourceDefinition, V1CustomResourceDefinitionSpec, V1CustomResourceDefinitionVersion } from '@kubernetes/client-node';
 import { JSONPath } from 'jsonpath-plus';
 import { timestamp, type KubeObject } from '../kube-object.js';
 import type { Kind, ScalePaths, Strategy } from '../registry/kind.js';
@@ -56,7 +56,7 @@ export function customKinds(definition: KubeObject): Kind[] {
 }
 
 function customKind(spec: V1CustomResourceDefinitionSpec, version: V1CustomResourceDefinitionVersion): Kind {
-  const props = (version.schema?.openAPIV3Schema ?? { type: 'object' }) as V1JSONSchemaProps;
+  const props = (version.schema?.openAPIV3Schema ?? { type: 'object' });
   const { names } = spec;
   return {
     group: spec.group,
@@ -94,9 +94,9 @@ function columnsOf(definitions: readonly V1CustomResourceColumnDefinition[] | un
 function printerColumn(definition: V1CustomResourceColumnDefinition): Column {
   const path = `$${definition.jsonPath}`;
   const cell = (object: KubeObject, now: number): string | number | boolean | null => {
-    const found = (JSONPath({ path, json: object, eval: 'safe' }) as unknown[])[0];
+    const [found]: unknown[] = JSONPath<unknown[]>({ path, json: object, eval: 'safe' });
     if (found === undefined || found === null) return null;
-    if (definition.type === 'date') return age(String(found), now);
+    if (definition.type === 'date') return age(typeof found === 'string' ? found : undefined, now);
     return typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean' ? found : JSON.stringify(found);
   };
   const type = definition.type === 'date' ? 'string' : (definition.type as Column['type']);

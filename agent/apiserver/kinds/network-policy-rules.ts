@@ -54,7 +54,7 @@ function portErrors(port: V1NetworkPolicyPort, path: string): FieldError[] {
     if (port.endPort !== undefined) errors.push(...endPortErrors(port.port, port.endPort, path));
   } else {
     if (port.endPort !== undefined) errors.push(fieldError.invalid(`${path}.endPort`, port.endPort, 'may not be specified when `port` is non-numeric'));
-    errors.push(...portName(port.port as string).map((why) => fieldError.invalid(`${path}.port`, port.port, why)));
+    errors.push(...portName(port.port).map((why) => fieldError.invalid(`${path}.port`, port.port, why)));
   }
   return errors;
 }

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { V1Service, V1ServiceSpec } from '@kubernetes/client-node';
-import { Cidr, IpAddress } from '../../base/address.js';
+import type { Cidr} from '../../base/address.js';
+import { IpAddress } from '../../base/address.js';
 import type { KubeObject } from '../kube-object.js';
 import type { ObjectStore } from '../storage/object-store.js';
 import { fieldError, invalid } from '../status.js';

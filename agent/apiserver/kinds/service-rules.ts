@@ -98,7 +98,7 @@ function portsErrors(spec: V1ServiceSpec, headless: boolean): FieldError[] {
 }
 
 function targetErrors(port: V1ServicePort, at: string): FieldError[] {
-  const target = port.targetPort as number | string | undefined;
+  const target = port.targetPort;
   if (typeof target === 'number') return portNumber(target).map((why) => fieldError.invalid(`${at}.targetPort`, target, why));
   return typeof target === 'string' ? portName(target).map((why) => fieldError.invalid(`${at}.targetPort`, target, why)) : [];
 }

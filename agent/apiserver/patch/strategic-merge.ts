@@ -21,7 +21,7 @@ function mergeObject(original: Fields, patch: Fields, schema: Schema, rule: Merg
   const directive = patch[DIRECTIVE];
   if (directive === 'replace') return withoutDirectives(patch) as Fields;
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`Unknown patch type: ${String(directive)}`);
+  if (directive !== undefined && directive !== 'merge') throw badRequest(`Unknown patch type: ${JSON.stringify(directive)}`);
   const result = rule?.retainKeys === true || patch[RETAIN] !== undefined ? retained(original, patch) : { ...original };
   for (const [name, value] of Object.entries(patch)) {
     if (name.startsWith('$')) continue;

@@ -1,4 +1,4 @@
-import { textAt, type KubeObject } from '../kube-object.js';
+import { at, textAt, type KubeObject } from '../kube-object.js';
 import { modelSchema } from '../schema/model-schema.js';
 import { ageColumn, nameColumn } from '../table/column.js';
 import { COLUMNS } from '../table/columns.js';
@@ -19,7 +19,7 @@ interface Row {
 
 const workloadScale: ScalePaths = { replicas: ['spec', 'replicas'], statusReplicas: ['status', 'replicas'], selector: ['spec', 'selector'] };
 const field = (...path: string[]) => (object: KubeObject): string => textAt(object, ...path);
-const flag = (name: string) => (object: KubeObject): string => String((object['spec'] as Record<string, unknown> | undefined)?.[name] ?? false);
+const flag = (name: string) => (object: KubeObject): string => String(at(object, 'spec', name) === true);
 
 const eventFields = Object.fromEntries(
   ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((name) => [`involvedObject.${name}`, field('involvedObject', name)]),

@@ -1,4 +1,4 @@
-import type { CoreV1Event, V1ConfigMap, V1Lease, V1Node, V1PodDisruptionBudget, V1RoleBinding, V1Secret, RbacV1Subject } from '@kubernetes/client-node';
+import type { CoreV1Event, V1ConfigMap, V1Lease, V1Node, V1PodDisruptionBudget, V1RoleBinding, V1Secret } from '@kubernetes/client-node';
 import { fieldsAt, textAt, type KubeObject } from '../kube-object.js';
 import { age, ageColumn, column, nameColumn, type Column } from './column.js';
 
@@ -39,7 +39,7 @@ function eventSource({ source, reportingComponent, reportingInstance }: CoreV1Ev
 /** The column's name carries the kind it shows: `User`, `Group`, `ServiceAccount`. */
 function subjects(kind: string): (object: KubeObject) => string {
   return (object) => {
-    const all = ((object as unknown as V1RoleBinding).subjects ?? []) as RbacV1Subject[];
+    const all = ((object as unknown as V1RoleBinding).subjects ?? []);
     return all.filter((subject) => subject.kind === kind).map((subject) => (kind === 'ServiceAccount' ? `${subject.namespace ?? ''}/${subject.name}` : subject.name)).join(', ');
   };
 }
@@ -54,7 +54,7 @@ const bindingColumns: readonly Column[] = [
   column('ServiceAccounts', subjects('ServiceAccount'), { wide: true }),
 ];
 const roleColumns: readonly Column[] = [nameColumn, column('Created At', (object) => object.metadata.creationTimestamp ?? '', { type: 'date' })];
-const orNone = (value: unknown, none: string): string => (value === undefined ? none : String(value));
+const orNone = (value: string | number | undefined, none: string): string => (value === undefined ? none : String(value));
 const count = (value: object | undefined): number => Object.keys(value ?? {}).length;
 
 export const CLUSTER_COLUMNS: Readonly<Record<string, readonly Column[]>> = {

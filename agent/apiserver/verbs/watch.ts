@@ -90,7 +90,7 @@ export class Watcher {
     if (!before) return undefined;
     if (event.type === 'DELETED') return { type: 'DELETED', object: event.object };
     // It has left the selection: the client gets its last visible state with the new revision.
-    const gone = event.previous as KubeObject;
+    const gone = event.previous;
     return { type: 'DELETED', object: { ...gone, metadata: { ...gone.metadata, resourceVersion: String(event.revision) } } };
   }
 
