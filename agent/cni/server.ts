@@ -9,7 +9,7 @@ export interface CniServerOptions {
   readonly path: string;
   /** From a request's arrival until it has to be answered; less than the plugin's own 55 s. */
   readonly deadlineMs?: number;
-  /** From connection until the whole request is there. */
+  /** From connection until the whole request is there; long, because a loaded node's timers fire before it reads. */
   readonly receiveMs?: number;
 }
 
@@ -65,7 +65,7 @@ export class CniServer {
   }
 
   private async serve(socket: Socket): Promise<void> {
-    const frame = await receive(socket, this.options.receiveMs ?? 5_000);
+    const frame = await receive(socket, this.options.receiveMs ?? 30_000);
     const request = typeof frame === 'string' ? undefined : decodeFrame(frame);
     if (request === undefined) {
       this.log.warn({ reason: frame instanceof Buffer ? 'malformed' : frame }, 'connection without a CNI request');
