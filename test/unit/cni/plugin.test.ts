@@ -24,7 +24,7 @@ beforeEach(async () => {
   node = new Node();
   directory = mkdtempSync(join(tmpdir(), 'canal-plugin-'));
   socket = join(directory, 'run', 'cni.sock');
-  server = new CniServer({ path: socket, deadlineMs: 2_000, receiveMs: 200 }, (raw, signal) => node.handler(raw, signal), pino({ level: 'silent' }));
+  server = new CniServer({ path: socket, deadlineMs: 20_000, receiveMs: 3_000 }, (raw, signal) => node.handler(raw, signal), pino({ level: 'silent' }));
   await server.listen();
 });
 afterEach(async () => {
