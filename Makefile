@@ -5,7 +5,7 @@ ROOT := $(CURDIR)
 # Node from the machine where it is 20 or newer, else the one that deploy/build-machine.sh brings.
 export PATH := $(ROOT)/build/toolchain/node_modules/.bin:$(ROOT)/node_modules/.bin:$(PATH)
 
-.PHONY: build demo test test-long lint clean machine bpf native
+.PHONY: build demo test test-long lint clean machine bpf native image
 all: build
 
 machine:
@@ -43,6 +43,15 @@ test-long: build
 
 demo: build
 	@node build/agent/cli/main.js demo
+
+# What the image holds is in deploy/image/contents; bundling takes the sources, not build/agent.
+build/image/root: machine bpf native node_modules/.package-lock.json agent/kernel/abi.generated.ts FORCE
+	@node deploy/image/assemble.mjs $@
+
+image: build/image/root
+	@node deploy/image/pack.mjs $< build/canal-image.tar
+
+FORCE:
 
 clean:
 	rm -rf build node_modules agent/kernel/abi.generated.ts
