@@ -61,8 +61,9 @@ const linkOf = (spec: LinkSpec): PodLink => ({
   ipForward: spec.ipForward,
 });
 
-/** Both programs at the device and the row in the map, as the books say: they follow every write and every notice. */
+/** The pod is known, so that its row says its own policy and not the deny of a stranger; both programs are at the device and the row is in the map. */
 function inForce(loop: ApplyLoop, endpoint: LocalEndpoint): boolean {
+  if (endpoint.pod !== '' && loop.view?.snapshot.pods.has(`${endpoint.namespace}/${endpoint.pod}`) !== true) return false;
   const { attachments, endpoints } = loop.ledgers;
   const attached = (egress: boolean, program: string): boolean => attachments.actual().get(attachments.table.keyText({ ifindex: endpoint.ifindex, egress }))?.row.program === program;
   const text = endpoints.table.keyText(endpoint.ifindex);

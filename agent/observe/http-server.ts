@@ -8,7 +8,8 @@ export type ListenAddress = { readonly host: string; readonly port: number } | {
 
 export interface Answer {
   readonly status: number;
-  readonly type: 'application/json' | 'text/plain' | string;
+  /** Content-Type. */
+  readonly type: string;
   readonly body: string;
 }
 

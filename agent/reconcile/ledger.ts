@@ -169,9 +169,8 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   #ranked(changes: Changes): Changes {
-    const { rank } = this.relations;
-    if (rank === undefined) return changes;
-    const of = (key: string): number => rank((this.#desired.get(key) ?? this.#actual!.get(key))!.key);
+    if (this.relations.rank === undefined) return changes;
+    const of = (key: string): number => this.relations.rank!((this.#desired.get(key) ?? this.#actual!.get(key))!.key);
     return { put: changes.put.toSorted((a, b) => of(b) - of(a)), gone: changes.gone.toSorted((a, b) => of(a) - of(b)) };
   }
 

@@ -40,7 +40,8 @@ export function stateOf(sources: AdminSources, endpoint: LocalEndpoint): string 
   const { endpoints, attachments } = sources.loop.ledgers;
   const text = endpoints.table.keyText(endpoint.ifindex);
   const wanted = endpoints.desired.get(text);
-  if (wanted === undefined) return 'dropping: the API does not know the pod';
+  const known = endpoint.pod === '' || applied(sources).snapshot.pods.has(`${endpoint.namespace}/${endpoint.pod}`);
+  if (wanted === undefined || !known) return 'denied: the API does not know the pod';
   const there = endpoints.actual().get(text);
   if (there === undefined) return 'dropping: row cannot be written';
   if (!endpoints.table.equal(there.row, wanted.row)) return 'old policy in force';

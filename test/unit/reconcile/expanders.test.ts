@@ -1,20 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { totalWrites } from '../../../agent/reconcile/outcome.js';
+import { Random, testSeed } from '../../support/random.js';
 import { World, type State } from './world.js';
 
-/** Small deterministic generator (mulberry32), so that a seed names a run. */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 /** A whole consistent state: endpoints under tables, tables over rows, addresses in classes, routes over neighbours. */
-function randomState(next: () => number): State {
-  const pick = (n: number): number => Math.floor(next() * n);
+function randomState(random: Random): State {
+  const pick = (n: number): number => random.below(n);
   const state: Record<string, Record<string, readonly string[]>> = Object.fromEntries(
     ['attachment', 'link', 'neighbour', 'route', 'canal_rule', 'canal_table', 'canal_peer', 'canal_endpoint'].map((t) => [t, {}]),
   );
@@ -54,20 +45,17 @@ function assertWhole(world: World, what: string): void {
   }
 }
 
-const seed = Number(process.env['CANAL_TEST_SEED'] ?? Date.now() % 1_000_000);
+const seed = testSeed();
 const states = (n: number): State[] => {
-  const next = random(seed);
-  return Array.from({ length: n }, () => randomState(next));
+  const random = new Random(seed);
+  return Array.from({ length: n }, () => randomState(random));
 };
 
 /** Ways to run the same list of states: the last state alone must decide the result. */
 const EXPANDERS: Readonly<Record<string, (list: readonly State[]) => State[]>> = {
   'as written': (list) => [...list],
   reversed: (list) => [...list].reverse(),
-  shuffled: (list) => {
-    const next = random(seed + 1);
-    return list.map((state) => ({ state, at: next() })).sort((a, b) => a.at - b.at).map(({ state }) => state);
-  },
+  shuffled: (list) => new Random(seed + 1).shuffle(list),
   'with empty states between': (list) => list.flatMap((state) => [{}, state]),
   'each one twice': (list) => list.flatMap((state) => [state, state]),
   squashed: (list) => list.slice(-1),
@@ -90,7 +78,7 @@ describe(`lists of states (seed ${seed})`, () => {
 
   it('holds after every act on the way, across restarts and random faults', () => {
     const world = new World();
-    const next = random(seed + 2);
+    const random = new Random(seed + 2);
     for (const table of world.tables.values()) {
       const upsert = table.upsert.bind(table), remove = table.remove.bind(table);
       table.upsert = (rows) => rows.map((row) => one(upsert([row])));
@@ -103,9 +91,9 @@ describe(`lists of states (seed ${seed})`, () => {
     for (const state of states(200)) {
       for (const table of world.tables.values()) {
         table.faults.clear();
-        for (const key of Object.keys(state[table.name] ?? {})) if (next() < 0.1) table.faults.set(key, 12);
+        for (const key of Object.keys(state[table.name] ?? {})) if (random.next() < 0.1) table.faults.set(key, 12);
       }
-      if (next() < 0.2) world.restart();
+      if (random.next() < 0.2) world.restart();
       world.nowMs += 60_000;
       world.want(state);
       world.reconciler.apply();

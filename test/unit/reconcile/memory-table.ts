@@ -1,57 +1,40 @@
 import { CanalError } from '../../../agent/base/errors.js';
-import type { Table } from '../../../agent/reconcile/table.js';
+import { FakeTable } from '../../support/fake-table.js';
 
-/**
- * A table that holds real state, counts what is done to it, writes every act
- * into a shared journal, and can be told to fail as the kernel does.
- */
-export class MemoryTable<Row> implements Table<string, Row> {
-  readonly rows = new Map<string, { key: string; row: Row }>();
-  readonly faults = new Map<string, number>(); // key -> errno
+/** A fake table of plain keys that writes every act into a shared journal and whose list can fail too. */
+export class MemoryTable<Row> extends FakeTable<string, Row> {
   listFault: number | undefined;
-  capacity = Infinity;
   lists = 0;
+  readonly #limits: { readonly name: string; capacity: number };
 
   constructor(
-    readonly name: string,
+    name: string,
     private readonly journal: string[] = [],
-  ) {}
+  ) {
+    const limits = { name, capacity: Infinity, equal: (a: Row, b: Row) => JSON.stringify(a) === JSON.stringify(b) };
+    super(limits);
+    this.#limits = limits;
+  }
 
-  list(): Map<string, { key: string; row: Row }> {
+  set capacity(rows: number) {
+    this.#limits.capacity = rows;
+  }
+
+  override list(): Map<string, { readonly key: string; readonly row: Row }> {
     this.lists++;
-    if (this.listFault !== undefined) throw this.#error('', this.listFault);
-    return new Map(this.rows);
+    if (this.listFault !== undefined) throw new CanalError('KERNEL', `${this.name}: errno ${this.listFault}`, { errno: this.listFault });
+    return super.list();
   }
 
-  keyText(key: string): string {
-    return key;
+  override upsert(rows: readonly { readonly key: string; readonly row: Row }[]): (Error | undefined)[] {
+    const outcomes = super.upsert(rows);
+    rows.forEach(({ key }, i) => outcomes[i] === undefined && this.journal.push(`+${this.name} ${key}`));
+    return outcomes;
   }
 
-  equal(a: Row, b: Row): boolean {
-    return JSON.stringify(a) === JSON.stringify(b);
-  }
-
-  upsert(rows: readonly { key: string; row: Row }[]): (Error | undefined)[] {
-    return rows.map((row) => {
-      const errno = this.faults.get(row.key) ?? (!this.rows.has(row.key) && this.rows.size >= this.capacity ? 7 : undefined);
-      if (errno !== undefined) return this.#error(row.key, errno);
-      this.journal.push(`+${this.name} ${row.key}`);
-      this.rows.set(row.key, row);
-      return undefined;
-    });
-  }
-
-  remove(keys: readonly string[]): (Error | undefined)[] {
-    return keys.map((key) => {
-      const errno = this.faults.get(key);
-      if (errno !== undefined) return this.#error(key, errno);
-      this.journal.push(`-${this.name} ${key}`);
-      this.rows.delete(key);
-      return undefined;
-    });
-  }
-
-  #error(key: string, errno: number): CanalError {
-    return new CanalError('KERNEL', `${this.name} ${key}: errno ${errno}`, { subject: `${this.name} ${key}`, errno });
+  override remove(keys: readonly string[]): (Error | undefined)[] {
+    const outcomes = super.remove(keys);
+    keys.forEach((key, i) => outcomes[i] === undefined && this.journal.push(`-${this.name} ${key}`));
+    return outcomes;
   }
 }

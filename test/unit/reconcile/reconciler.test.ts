@@ -96,6 +96,14 @@ describe('restart', () => {
     expect(totalWrites(world.reconciler.apply())).toBe(0);
   });
 
+  it('writes a first epoch even where there is no policy to write', () => {
+    const world = new World();
+    world.epochValue = 0;
+    world.want({});
+    world.reconciler.apply();
+    expect(world.epochValue).toBe(2);
+  });
+
   it('removes what was left by the predecessor and is not wanted', () => {
     const world = new World();
     world.tables.get('route')!.upsert([{ key: '10.9.0.0/24', row: [] }]);
@@ -113,7 +121,7 @@ describe('faults', () => {
     world.tables.get('neighbour')!.faults.set('5/10.0.1.0', 19);
     world.want(FIRST);
     const bad = world.reconciler.apply();
-    expect(bad.troubles).toEqual([{ table: 'neighbour', key: '5/10.0.1.0', message: 'neighbour 5/10.0.1.0: errno 19', full: false }]);
+    expect(bad.troubles).toEqual([{ table: 'neighbour', key: '5/10.0.1.0', message: 'neighbour: errno 19', full: false }]);
     expect(bad.blocked).toBe(1); // the route over it
     expect(world.state).toEqual({ ...FIRST, neighbour: undefined, route: undefined });
     world.tables.get('neighbour')!.faults.clear();

@@ -25,7 +25,7 @@ export class World {
   ledgers!: Map<string, Ledger<string, readonly string[]>>;
   reconciler!: Reconciler;
   nowMs = 0;
-  epochValue = 0;
+  epochValue = 2;
   epochFault = false;
 
   constructor() {

@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+import { endpoint, node, NODES, pod, policy, snapshot, World } from './world.js';
+
+const PODS = [pod('a', '10.42.0.2'), pod('b', '10.42.0.3')];
+const ISOLATED = snapshot({ pods: PODS, policies: [policy('b', 'a')] });
+
+function withPods(): World {
+  const world = new World();
+  world.addPod('a', 21, '10.42.0.2');
+  world.addPod('b', 22, '10.42.0.3');
+  return world;
+}
+
+const isolation = (world: World, ifindex: number): boolean => world.kernel.tables.endpoints.rows.get(String(ifindex))!.row.ingressTable !== 0n;
+
+describe('the apply loop', () => {
+  it('writes nothing before the first full sync', () => {
+    const world = withPods();
+    world.apply();
+    expect(world.kernel.writes).toBe(0);
+  });
+
+  it('makes overlay, pods and policy in one go, the device first and what stands on it in the next round', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    const state = world.kernel.state();
+    expect(state['links']).toHaveLength(1);
+    expect(state['routes']!.map((r) => r.split(' ')[0])).toEqual(['10.42.0.2/32', '10.42.0.3/32', '10.42.1.0/24']);
+    expect([state['fdb']!.length, state['neighbours']!.length, state['nexthops']!.length]).toEqual([1, 1, 1]);
+    expect(state['attachments']!.length).toBe(5);
+    expect([isolation(world, 21), isolation(world, 22)]).toEqual([false, true]);
+    expect(world.kernel.tables.config.rows.get('config')!.row).toMatchObject({ overlayIfindex: 10, vni: 1, vxlanPort: 8472, podMtu: 1450 });
+    expect(world.loop.record.troubles).toEqual([]);
+  });
+
+  it('makes no kernel write after a restart with nothing changed', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    const { writes, epochValue } = world.kernel;
+    world.restart();
+    world.apply(ISOLATED);
+    expect(world.loop.record.firstWrites).toBe(0);
+    expect([world.kernel.writes, world.kernel.epochValue]).toEqual([writes, epochValue]);
+  });
+
+  it('makes nodes that were deleted, added or moved meanwhile exact after a restart', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    world.restart();
+    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'a')], nodes: [NODES[0]!, node('three', '10.42.3.0/24', '192.168.0.3', '02:00:00:00:03:03')] }));
+    const fresh = withPods();
+    fresh.apply(world.loop.view!.snapshot);
+    expect(world.kernel.state()).toEqual(fresh.kernel.state());
+  });
+
+  it('grows the epoch when a verdict may have changed, and leaves it even', () => {
+    const world = withPods();
+    world.apply(snapshot({ pods: PODS }));
+    const before = world.kernel.epochValue;
+    world.apply(ISOLATED);
+    expect(world.kernel.epochValue).toBeGreaterThan(before);
+    expect(world.kernel.epochValue % 2).toBe(0);
+  });
+
+  it('denies a pod that the API does not know, both ways', () => {
+    const world = withPods();
+    world.apply(snapshot({ pods: [PODS[0]!] }));
+    const { ingressTable, egressTable } = world.kernel.tables.endpoints.rows.get('22')!.row;
+    for (const table of [ingressTable, egressTable]) {
+      const rows = world.loop.view!.desired.policy.tables.get(table)!.get(0n)!;
+      expect(world.loop.view!.desired.policy.rows.get(rows)!.every((row) => !row.verdict.allow)).toBe(true);
+    }
+    expect(world.kernel.tables.attachments.rows.has('22 ingress')).toBe(true);
+  });
+
+  it('takes everything of a pod away when its device is gone', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    world.kernel.pods.pop();
+    world.kernel.changes.add('link');
+    world.apply();
+    const state = world.kernel.state();
+    expect([state['endpoints'], state['routes'], state['tables']].flat().some((row) => row!.includes('10.42.0.3'))).toBe(false);
+    expect(state['endpoints']).toHaveLength(1);
+    expect(state['tables']).toEqual([]);
+  });
+
+  it('adds a route through a device only once it is up', () => {
+    const world = new World();
+    world.kernel.addPod('calia', 21, false);
+    world.endpoints.making(endpoint('a', 21, '10.42.0.2'));
+    world.apply(snapshot({ pods: PODS }));
+    expect(world.kernel.state()['endpoints']).toHaveLength(1);
+    expect(world.kernel.state()['routes']!.some((r) => r.startsWith('10.42.0.2'))).toBe(false);
+    world.kernel.pods[0] = { ...world.kernel.pods[0]!, up: true };
+    world.kernel.changes.add('link');
+    world.apply();
+    expect(world.kernel.state()['routes']!.some((r) => r.startsWith('10.42.0.2'))).toBe(true);
+  });
+});
+
+describe('self-healing', () => {
+  it('makes the overlay device and all that stood on it again, and says so', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    const mac = [...world.kernel.tables.links.rows.values()][0]!.row.mac;
+    world.kernel.deleteOverlay();
+    world.apply();
+    const state = world.kernel.state();
+    expect([state['links'], state['fdb'], state['neighbours']].map((rows) => rows!.length)).toEqual([1, 1, 1]);
+    expect(state['routes']!.some((r) => r.startsWith('10.42.1.0/24') && r.includes('"ifindex":11'))).toBe(true);
+    expect([...world.kernel.tables.links.rows.values()][0]!.row.mac).toBe(mac);
+    expect(world.loop.record.mended.get('link')).toBe(1);
+  });
+
+  it('puts back a detached program without a notice, by looking twice a second', async () => {
+    const world = withPods();
+    world.loop.update(ISOLATED);
+    world.loop.start();
+    await world.clock.advance(100);
+    world.kernel.tables.attachments.rows.delete('21 ingress');
+    await world.clock.advance(600);
+    expect(world.kernel.tables.attachments.rows.has('21 ingress')).toBe(true);
+    const closed = world.loop.close();
+    await world.clock.advance(100);
+    await closed;
+  });
+
+  it('leaves an overlay alone while uplink or Node are not known', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    const { writes } = world.kernel;
+    world.kernel.uplinkUp = false;
+    world.kernel.changes.add('route');
+    world.apply();
+    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'a')], nodes: [NODES[1]!] }));
+    expect(world.loop.view!.planned.problem).toBeDefined();
+    world.restart();
+    world.apply(ISOLATED);
+    expect(world.loop.view!.planned.overlay).toBeUndefined();
+    expect(world.kernel.writes).toBe(writes);
+    world.kernel.uplinkUp = true;
+    world.kernel.changes.add('route');
+    world.apply();
+    expect(world.loop.view!.planned.problem).toBeUndefined();
+    expect(world.kernel.writes).toBe(writes);
+  });
+});
+
+describe('faults', () => {
+  it('keeps a pod under its old policy while the new one cannot be written whole, shows it, and heals', () => {
+    const world = withPods();
+    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'a')] }));
+    const before = world.kernel.tables.endpoints.rows.get('22')!.row;
+    for (const table of [world.kernel.tables.rules, world.kernel.tables.tables]) {
+      const upsert = table.upsert.bind(table);
+      table.upsert = (rows) => rows.map((row) => (world.kernel.epochValue >= 0 && broken ? new Error('no room') : upsert([row])[0]));
+    }
+    let broken = true;
+    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'c')] }));
+    expect(world.kernel.tables.endpoints.rows.get('22')!.row).toEqual(before);
+    expect(world.loop.record.troubles.length).toBeGreaterThan(0);
+    broken = false;
+    return world.clock.advance(60_000).then(() => {
+      world.apply();
+      expect(world.kernel.tables.endpoints.rows.get('22')!.row.ingressTable).not.toBe(before.ingressTable);
+      expect(world.loop.record.troubles).toEqual([]);
+    });
+  });
+
+  it('goes on with the overlay while policy cannot be written', () => {
+    const world = withPods();
+    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'a')], nodes: [NODES[0]!] }));
+    world.kernel.tables.rules.upsert = (rows) => rows.map(() => new Error('no room'));
+    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'c')] }));
+    expect(world.kernel.state()['routes']!.some((r) => r.startsWith('10.42.1.0/24'))).toBe(true);
+  });
+});

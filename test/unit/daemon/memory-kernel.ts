@@ -1,0 +1,97 @@
+import { Cidr, IpAddress } from '../../../agent/base/address.js';
+import type { ConfigRow } from '../../../agent/compile/config.js';
+import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../../../agent/compile/desired.js';
+import type { DeviceAddress } from '../../../agent/compile/overlay/uplink.js';
+import type { Device, KernelTables, NodeKernel } from '../../../agent/daemon/node-kernel.js';
+import type { Change } from '../../../agent/kernel/monitor.js';
+import type { AddressKey } from '../../../agent/kernel/address-table.js';
+import type { AttachmentKey } from '../../../agent/kernel/attachment-table.js';
+import type { FdbKey } from '../../../agent/kernel/fdb-table.js';
+import type { RuleKey, TableKey } from '../../../agent/kernel/policy-tables.js';
+import type { RouteKey } from '../../../agent/kernel/route-table.js';
+import { FakeTable } from '../../support/fake-table.js';
+
+const text = (value: unknown): string =>
+  JSON.stringify(value, (_key, v: unknown) => (typeof v === 'bigint' ? `${v}n` : v instanceof IpAddress || v instanceof Cidr ? v.text : v));
+
+function fake<Key, Row>(name: string, keyText: (key: Key) => string): FakeTable<Key, Row> {
+  return new FakeTable<Key, Row>({ name, keyText, equal: (a, b) => text(a) === text(b) });
+}
+
+/** A node's kernel in memory: tables that hold state, devices that come to be when their rows are written. */
+export class MemoryKernel implements NodeKernel {
+  readonly tables = {
+    config: fake<'config', ConfigRow>('canal_config', String),
+    sysctls: fake<string, string>('sysctl', String),
+    attachments: fake<AttachmentKey, AttachmentRow>('attachment', (k) => `${k.ifindex} ${k.egress ? 'egress' : 'ingress'}`),
+    links: fake<string, VxlanLinkRow>('link', String),
+    addresses: fake<AddressKey, AddressRow>('address', (k) => `${k.ifindex} ${k.address.text}`),
+    fdb: fake<FdbKey, FdbRow>('fdb', (k) => `${k.ifindex} ${k.mac}`),
+    neighbours: fake<AddressKey, NeighbourRow>('neighbour', (k) => `${k.ifindex} ${k.address.text}`),
+    routes: fake<RouteKey, RouteRow>('route', (k) => `${k.destination.text} metric ${k.metric}`),
+    nexthops: fake<Cidr, NexthopRow>('canal_route', (k) => k.text),
+    rules: fake<RuleKey, Verdict>('canal_rule', (k) => text(k)),
+    tables: fake<TableKey, bigint>('canal_table', (k) => `${k.table}/${k.classId}`),
+    peers: fake<IpAddress, bigint>('canal_peer', (k) => k.text),
+    cidrs: fake<Cidr, bigint>('canal_cidr', (k) => k.text),
+    local: fake<IpAddress, number>('canal_local', (k) => k.text),
+    endpoints: fake<number, EndpointRow>('canal_endpoint', String),
+  } satisfies KernelTables;
+  readonly families = new Set([4] as const);
+  readonly pods: Device[] = [];
+  readonly uplink: Device = { ifindex: 2, name: 'eth0', mtu: 1500, up: true, kind: '', mac: '02:00:00:00:00:02' };
+  readonly changes = new Set<Change>();
+  uplinkUp = true;
+  epochValue = 0;
+  readonly epoch = { read: (): number => this.epochValue, write: (value: number): void => void (this.epochValue = value) };
+  /** Grows when the overlay device is made anew. */
+  overlayIfindex = 10;
+
+  devices(): readonly Device[] {
+    const overlay = [...this.tables.links.rows.values()].map(({ row }) => ({ ifindex: this.overlayIfindex, name: row.name, mtu: row.mtu, up: true, kind: 'vxlan', mac: row.mac }));
+    return [this.uplink, ...overlay, ...this.pods];
+  }
+
+  addresses(): readonly DeviceAddress[] {
+    const own = (ifindex: number, address: string): DeviceAddress => ({ ifindex, address: IpAddress.parse(address)!, scope: 'global', temporary: false, deprecated: false });
+    return [own(2, '192.168.0.1'), ...[...this.tables.addresses.rows.values()].map(({ row }) => own(row.ifindex, row.address.text))];
+  }
+
+  routeTo(): undefined {
+    return undefined;
+  }
+
+  defaultRoute(): number | undefined {
+    return this.uplinkUp ? 2 : undefined;
+  }
+
+  notices(): ReadonlySet<Change> {
+    const taken = new Set(this.changes);
+    this.changes.clear();
+    return taken;
+  }
+
+  addPod(name: string, ifindex: number, up = true): void {
+    this.pods.push({ ifindex, name, mtu: 1450, up, kind: 'veth', mac: 'ee:ee:ee:ee:ee:ee' });
+    this.changes.add('link');
+  }
+
+  /** Somebody deletes the overlay device, and with it what stood on it. */
+  deleteOverlay(): void {
+    const { links, addresses, fdb, neighbours, routes, attachments } = this.tables;
+    for (const table of [links, addresses, fdb, neighbours]) table.rows.clear();
+    for (const [key, { row }] of routes.rows) if (row.ifindex === this.overlayIfindex) routes.rows.delete(key);
+    for (const [key, { row }] of attachments.rows) if (row.ifindex === this.overlayIfindex) attachments.rows.delete(key);
+    this.overlayIfindex++;
+    for (const change of ['link', 'address'] as const) this.changes.add(change);
+  }
+
+  /** Rows by table, as text; to compare. */
+  state(): Record<string, string[]> {
+    return Object.fromEntries(Object.entries(this.tables).map(([name, table]) => [name, [...(table.rows as ReadonlyMap<string, { row: unknown }>)].map(([key, { row }]) => `${key} = ${text(row)}`).sort()]));
+  }
+
+  get writes(): number {
+    return Object.values(this.tables).reduce((sum, table) => sum + table.writes, 0);
+  }
+}
