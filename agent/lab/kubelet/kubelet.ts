@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import { isConflict, isMissing } from '../../datastore/api-error.js';
@@ -39,6 +40,7 @@ export class Kubelet {
   #scheduled = false;
 
   constructor(options: KubeletOptions) {
+    setMaxListeners(0, this.#closing.signal);
     this.node = options.node;
     this.cni = new CniRunner(options.node);
     this.#options = options;

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, Server, type Socket } from 'node:net';
 import { CanalError } from '../../base/errors.js';
+import { makeCgroup } from './cgroup.js';
 import { hold, type Holder } from './holder.js';
 import { API_PORT, labBinary, LAN_GATEWAY, LAN_PREFIX } from './layout.js';
 import { inside, type Place } from './place.js';
@@ -25,6 +26,7 @@ echo ready
 exec "$CANAL_LAB" pause`;
 
 export async function createLan(cgroup: string): Promise<Lan> {
+  makeCgroup(cgroup);
   const holder = await hold({ cgroup }, ['unshare', '--net', 'sh', '-c', LAN_SCRIPT], { CANAL_LAB: labBinary() });
   const place = { cgroup, net: `/proc/${holder.pid}/ns/net` };
   return { holder, place, attach: (node, pid, address) => attach(place, node, pid, address) };
