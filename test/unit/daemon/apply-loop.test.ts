@@ -155,7 +155,7 @@ describe('faults', () => {
     const { rules } = world.kernel.tables;
     const upsert = rules.upsert.bind(rules);
     rules.upsert = (rows) => rows.map(() => new Error('no room'));
-    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'c')] }));
+    world.apply(snapshot({ pods: [...PODS, pod('c', '10.42.1.2', 'two')], policies: [policy('b', 'c')] }));
     expect(world.kernel.tables.endpoints.rows.get('22')!.row).toEqual(before);
     expect(world.loop.record.troubles.length).toBeGreaterThan(0);
     rules.upsert = upsert;
@@ -170,7 +170,7 @@ describe('faults', () => {
     const world = withPods();
     world.apply(snapshot({ pods: PODS, policies: [policy('b', 'a')], nodes: [NODES[0]!] }));
     world.kernel.tables.rules.upsert = (rows) => rows.map(() => new Error('no room'));
-    world.apply(snapshot({ pods: PODS, policies: [policy('b', 'c')] }));
+    world.apply(snapshot({ pods: [...PODS, pod('c', '10.42.1.2', 'two')], policies: [policy('b', 'c')] }));
     expect(world.kernel.state()['routes']!.some((r) => r.startsWith('10.42.1.0/24'))).toBe(true);
   });
 });
