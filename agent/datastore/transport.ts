@@ -53,7 +53,7 @@ export class Transport {
       hostname: server.hostname.replace(/^\[|\]$/g, ''),
       port: server.port || undefined,
       path: server.pathname.replace(/\/$/, '') + exchange.path,
-      headers: { 'user-agent': 'canal', accept: 'application/json', 'accept-encoding': 'gzip', ...credentials.headers, ...exchange.headers },
+      headers: { 'user-agent': 'canal', accept: 'application/json', 'accept-encoding': 'gzip', ...credentials.headers, ...exchange.headers, ...lengthOf(exchange.body) },
     };
     try {
       return await this.#roundTrip(options, exchange);
@@ -109,6 +109,11 @@ export class Transport {
 }
 
 class StaleSocket extends ApiError {}
+
+/** Node sends a body of DELETE without any length unless told, which the server takes for the next request. */
+function lengthOf(body: string | undefined): { 'content-length'?: number } {
+  return body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
+}
 
 function toAnswer(response: IncomingMessage): Answer {
   const destroy = (): void => void response.destroy();
