@@ -130,7 +130,7 @@ function checkPrefix(name: string, environment: Environment, owners: Map<string,
 }
 
 /** Variables of canal's that are not settings of the agent; and what Kubernetes injects for a Service named canal. */
-const OWN_VARIABLES = { has: (name: string): boolean => ['CANAL_CONFIG', 'CANAL_CNI_SOCKET', 'CANAL_SOCKET'].includes(name) || /^CANAL_(SERVICE_|PORT)/.test(name) };
+const OWN_VARIABLES = { has: (name: string): boolean => ['CANAL_CONFIG', 'CANAL_CNI_SOCKET', 'CANAL_SOCKET', 'CANAL_PROC_SYS'].includes(name) || /^CANAL_(SERVICE_|PORT)/.test(name) };
 
 const unknown = (name: string, why: string): CanalError => new CanalError('CONFIG', `${name}: ${why}`, { subject: name });
 
