@@ -1,4 +1,4 @@
-import { Cidr, type Family, IpAddress } from '../../agent/base/address.js';
+import { type Cidr, type Family, IpAddress } from '../../agent/base/address.js';
 import type { LocalEndpoint, NodeFacts } from '../../agent/compile/desired.js';
 import { type Packet, icmpPort } from '../../agent/compile/policy/evaluate.js';
 import { ICMP, ICMPV6, type Labels, type NamedPort, type Namespace, type Pod, SCTP, TCP, UDP } from '../../agent/model/objects.js';

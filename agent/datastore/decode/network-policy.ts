@@ -20,7 +20,7 @@ export function decodeNetworkPolicy(raw: unknown): { policy: Policy | undefined;
   const metadata = isObject(raw) && isObject(raw['metadata']) ? raw['metadata'] : {};
   const { namespace, name } = metadata;
   if (!isObject(raw) || typeof namespace !== 'string' || namespace === '' || typeof name !== 'string' || name === '') {
-    const object = `NetworkPolicy ${String(namespace ?? '')}/${String(name ?? '')}`;
+    const object = `NetworkPolicy ${typeof namespace === 'string' ? namespace : ''}/${typeof name === 'string' ? name : ''}`;
     return { policy: undefined, problems: [{ object, field: 'metadata', message: 'must have a namespace and a name' }] };
   }
   const problems: Problem[] = [];
