@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { CanalError } from '../base/errors.js';
+import { VERSION } from '../base/version.js';
 import { CommandError } from './admin-client.js';
 
 /** Exit statuses: 0 done, 1 it failed, 2 it was called wrongly. */
@@ -29,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
 async function build(asked: string | undefined): Promise<Command> {
   const program = new Command('canal')
     .description('one node agent for Kubernetes networking: flannel\'s overlay and NetworkPolicy in eBPF')
+    .version(VERSION)
     .showHelpAfterError('(--help tells more)');
   const only = asked === undefined ? undefined : COMMANDS[asked];
   for (const load of only === undefined ? Object.values(COMMANDS) : [only]) (await load())(program);
