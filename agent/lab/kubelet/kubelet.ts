@@ -127,6 +127,7 @@ export class Kubelet {
       } catch (error) {
         // Gone already, or a successor has its name.
         if (isMissing(error) || isConflict(error)) return;
+        this.#options.log.warn({ err: error, pod: name }, 'pod object not removed yet');
         await this.#options.clock.sleep(500, this.#closing.signal);
       }
     }
