@@ -3,17 +3,20 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Namespace, Node, Pod } from '../model/objects.js';
 import type { Policy } from '../model/policy.js';
+import type { EndpointSlice, Service } from '../model/service.js';
 import type { KubeClient } from './client.js';
 import { normalizeAnnotationPrefix } from './decode/annotation-prefix.js';
+import { endpointSliceDecoder } from './decode/endpoint-slice.js';
 import type { Decoder } from './decode/field.js';
 import { Interner } from './decode/intern.js';
 import { namespaceDecoder } from './decode/namespace.js';
 import { decodeNetworkPolicy } from './decode/network-policy.js';
 import { nodeDecoder } from './decode/node.js';
 import { podDecoder } from './decode/pod.js';
+import { serviceDecoder } from './decode/service.js';
 import { Contact, type DatastoreHealth } from './health.js';
 import { Reflector } from './reflector.js';
-import { NAMESPACES, NETWORK_POLICIES, NODES, PODS, type Resource } from './resource.js';
+import { ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, NODES, PODS, SERVICES, type Resource } from './resource.js';
 import type { Sink } from './sink.js';
 
 /** One sink for each kind that the agent reads. */
@@ -24,6 +27,10 @@ export interface Sinks {
   readonly pods: Sink<Pod>;
   /** Keyed `NetworkPolicy/namespace/name`. */
   readonly policies: Sink<Policy>;
+  /** Keyed `namespace/name`. */
+  readonly services: Sink<Service>;
+  /** Keyed `namespace/name`; those of headless services are absent. */
+  readonly endpointSlices: Sink<EndpointSlice>;
 }
 
 export interface DatastoreOptions {
@@ -55,11 +62,14 @@ export function createDatastore(options: DatastoreOptions): Datastore {
   const reflect = <T>(resource: Resource, decode: Decoder<T>, sink: Sink<T>, key: (namespace: string, name: string) => string): Reflector<T> =>
     new Reflector({ resource, decode, sink, key, client, clock, contact, random });
   const byName = (_: string, name: string): string => name;
+  const inNamespace = (namespace: string, name: string): string => `${namespace}/${name}`;
   const reflectors = [
     reflect(NAMESPACES, namespaceDecoder(intern), sinks.namespaces, byName),
     reflect(NODES, nodeDecoder(normalizeAnnotationPrefix(options.annotationPrefix), intern), sinks.nodes, byName),
     reflect(NETWORK_POLICIES, policyDecoder, sinks.policies, (namespace, name) => `NetworkPolicy/${namespace}/${name}`),
-    reflect(PODS, podDecoder(intern), sinks.pods, (namespace, name) => `${namespace}/${name}`),
+    reflect(PODS, podDecoder(intern), sinks.pods, inNamespace),
+    reflect(SERVICES, serviceDecoder(intern), sinks.services, inNamespace),
+    reflect(ENDPOINT_SLICES, endpointSliceDecoder(intern), sinks.endpointSlices, inNamespace),
   ];
   const running = reflectors.map((reflector) => reflector.run(stop.signal));
 

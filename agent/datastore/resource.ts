@@ -19,12 +19,21 @@ const core = (plural: string, kind: string, namespaced: boolean): Resource => ({
 export const PODS = core('pods', 'Pod', true);
 export const NAMESPACES = core('namespaces', 'Namespace', false);
 export const NODES = core('nodes', 'Node', false);
+export const SERVICES = core('services', 'Service', true);
 export const EVENTS = core('events', 'Event', true);
 export const NETWORK_POLICIES: Resource = {
   group: 'networking.k8s.io',
   version: 'v1',
   plural: 'networkpolicies',
   kind: 'NetworkPolicy',
+  namespaced: true,
+};
+
+export const ENDPOINT_SLICES: Resource = {
+  group: 'discovery.k8s.io',
+  version: 'v1',
+  plural: 'endpointslices',
+  kind: 'EndpointSlice',
   namespaced: true,
 };
 

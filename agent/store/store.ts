@@ -43,6 +43,8 @@ export function createStore(options: StoreOptions): Store {
     nodes: new Table<SinkValue<'nodes'>>(changed),
     pods: new Table<SinkValue<'pods'>>(changed),
     policies: new Table<SinkValue<'policies'>>(changed),
+    services: new Table<SinkValue<'services'>>(changed),
+    endpointSlices: new Table<SinkValue<'endpointSlices'>>(changed),
   };
   const all: readonly Table<unknown>[] = Object.values(sinks);
 
@@ -52,6 +54,8 @@ export function createStore(options: StoreOptions): Store {
       nodes: sinks.nodes.values(),
       pods: sinks.pods.values(),
       policies: sinks.policies.values(),
+      services: sinks.services.values(),
+      endpointSlices: sinks.endpointSlices.values(),
       tiers: TIERS,
       problems: allProblems(last, all),
     };

@@ -37,7 +37,7 @@ export function randomScene(random: Random, size: SceneSize = SMALL): Scene {
   const pods = keyed(random.list(size.pods, size.pods, (i) => randomPod(random, i, random.chance(0.02) ? 'unseen' : random.pick(names), size.families)), (p) => `${p.namespace}/${p.name}`);
   const policies = keyed(random.list(Math.ceil(size.policies / 3), size.policies, (i) => randomPolicy(random, i, random.pick(names), size)), policyKey);
   const tiers = keyed(size.tiered ? randomTiers(random) : [], (t) => t.name);
-  const snapshot: Snapshot = { namespaces, pods, nodes: new Map(), policies, tiers, problems: [] };
+  const snapshot: Snapshot = { namespaces, pods, nodes: new Map(), policies, services: new Map(), endpointSlices: new Map(), tiers, problems: [] };
   return { snapshot, facts: randomFacts(random, snapshot, size.families) };
 }
 

@@ -26,7 +26,7 @@ export function largeScene(random: Random, size: LargeSize = LARGE): Scene {
   const policies = keyed(range(size.policies, (i) => largePolicy(random, i, size)), policyKey);
   const local = [...pods.values()].filter((p) => p.nodeName === 'here');
   const endpoints = local.map((pod, i) => endpointOf(pod.namespace, pod.name, pod.addresses, i));
-  const snapshot = { namespaces, pods, nodes: new Map(), policies, tiers: new Map(), problems: [] };
+  const snapshot = { namespaces, pods, nodes: new Map(), services: new Map(), endpointSlices: new Map(), policies, tiers: new Map(), problems: [] };
   return { snapshot, facts: { nodeName: 'here', endpoints, hostAddresses: [] } };
 }
 

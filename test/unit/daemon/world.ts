@@ -49,6 +49,8 @@ export function snapshot(parts: { nodes?: readonly Node[]; pods?: readonly Pod[]
     pods: new Map((parts.pods ?? []).map((p) => [`${p.namespace}/${p.name}`, p])),
     nodes: new Map((parts.nodes ?? NODES).map((n) => [n.name, n])),
     policies: new Map((parts.policies ?? []).map((p) => [`NetworkPolicy/${p.key.namespace}/${p.key.name}`, p])),
+    services: new Map(),
+    endpointSlices: new Map(),
     tiers: new Map([[DEFAULT_TIER.name, DEFAULT_TIER]]),
     problems: [],
   };
@@ -91,6 +93,6 @@ export class World {
   addPod(name: string, ifindex: number, address: string): void {
     this.kernel.addPod(`cali${name}`, ifindex);
     this.stored.push(endpoint(name, ifindex, address));
-    this.loop.touch();
+    this.kernel.changes.add('link');
   }
 }

@@ -35,7 +35,7 @@ function scene(policies: readonly Policy[], { pods = [API, DB, WEB, EVIL, PEER],
   return {
     snapshot: {
       namespaces: keyed(namespaces.map((name) => ({ name, labels: { team: name } })), (n) => n.name),
-      pods: keyed(pods, (p) => `${p.namespace}/${p.name}`), nodes: new Map(), policies: keyed(policies, policyKey), tiers: keyed(tiers, (t) => t.name), problems: [],
+      pods: keyed(pods, (p) => `${p.namespace}/${p.name}`), nodes: new Map(), services: new Map(), endpointSlices: new Map(), policies: keyed(policies, policyKey), tiers: keyed(tiers, (t) => t.name), problems: [],
     },
     facts: {
       nodeName: 'here', hostAddresses: [IpAddress.parse('192.168.7.1')!],

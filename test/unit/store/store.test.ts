@@ -49,6 +49,8 @@ describe('before the first full sync', () => {
     expect(emitted).toEqual([]);
     expect(store.snapshot()).toBeUndefined();
     store.sinks.policies.synced();
+    store.sinks.services.synced();
+    store.sinks.endpointSlices.synced();
     await settle();
     expect(emitted).toHaveLength(1);
     expect([...emitted[0]!.pods.keys()]).toEqual(['ns/a']);

@@ -1,0 +1,115 @@
+import { IpAddress } from '../../base/address.js';
+import type { Service, ServicePort, TrafficPolicy } from '../../model/service.js';
+import { fields, list, Problems, text, type Decoder, type Fields } from './field.js';
+import type { Interner } from './intern.js';
+import { portNumber, protocolNumber } from './port.js';
+
+const PROXY_NAME = 'service.kubernetes.io/service-proxy-name';
+const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
+/** As the API server defaults and limits sessionAffinityConfig.clientIP.timeoutSeconds. */
+const AFFINITY_DEFAULT_S = 10_800;
+const AFFINITY_MAX_S = 86_400;
+
+/** core/v1 Service, cut to what a proxy needs. What cannot be used is left out and reported; the rest of the service works on. */
+export function serviceDecoder(intern: Interner): Decoder<Service> {
+  return (raw) => {
+    const service = fields(raw);
+    const metadata = fields(service['metadata']);
+    const spec = fields(service['spec']);
+    const namespace = intern.string(text(metadata['namespace']));
+    const name = intern.string(text(metadata['name']));
+    const problems = new Problems(`Service ${namespace}/${name}`);
+    const type = typeOf(spec, problems);
+    const value: Service = {
+      namespace,
+      name,
+      type,
+      clusterIps: type === 'ExternalName' ? [] : clusterIps(spec, problems),
+      externalIps: addresses(list(spec['externalIPs']), 'spec.externalIPs', problems),
+      loadBalancerIps: type === 'LoadBalancer' ? loadBalancerIps(fields(service['status']), problems) : [],
+      ports: ports(spec, intern, problems),
+      affinityS: affinity(spec, problems),
+      internalPolicy: policy(spec, 'internalTrafficPolicy', problems),
+      externalPolicy: policy(spec, 'externalTrafficPolicy', problems),
+      proxyName: intern.string(text(fields(metadata['labels'])[PROXY_NAME])),
+    };
+    return { value, problems: problems.found };
+  };
+}
+
+function typeOf(spec: Fields, problems: Problems): Service['type'] {
+  const type = spec['type'] ?? 'ClusterIP';
+  const known = TYPES.find((one) => one === type);
+  if (known === undefined) problems.add('spec.type', 'unknown; taken as ClusterIP');
+  return known ?? 'ClusterIP';
+}
+
+/** None for headless services; clusterIPs counts where both are there, since the API server keeps them equal. */
+function clusterIps(spec: Fields, problems: Problems): readonly IpAddress[] {
+  const many = list(spec['clusterIPs']);
+  const [field, texts] = many.length > 0 ? ['spec.clusterIPs', many] : ['spec.clusterIP', [spec['clusterIP']]];
+  return addresses(texts.filter((one) => one !== 'None' && one !== '' && one !== undefined && one !== null), field, problems);
+}
+
+function loadBalancerIps(status: Fields, problems: Problems): readonly IpAddress[] {
+  const ingress = list(fields(status['loadBalancer'])['ingress']).map(fields);
+  // ipMode Proxy: the balancer wants to see the connection itself (KEP-1860). Without an ip there is a host name, which is nobody's address.
+  const own = ingress.filter((one) => one['ipMode'] !== 'Proxy' && one['ip'] !== undefined && one['ip'] !== '');
+  return addresses(own.map((one) => one['ip']), 'status.loadBalancer.ingress', problems);
+}
+
+/** Each once, in the order given. */
+function addresses(raw: readonly unknown[], field: string, problems: Problems): readonly IpAddress[] {
+  const found = new Map<string, IpAddress>();
+  for (const one of raw) {
+    const address = IpAddress.parse(text(one));
+    if (address === undefined) problems.add(field, `not an address: ${text(one).slice(0, 64)}`);
+    else if (isNowhere(address)) problems.add(field, `${address.text} cannot be a service's`);
+    else found.set(address.text, address);
+  }
+  return [...found.values()];
+}
+
+/** Unspecified and loopback: translating them would take from processes what they send to themselves. */
+const isNowhere = ({ family, bytes }: IpAddress): boolean => (family === 4 ? bytes[0] === 127 || bytes[0] === 0 : bytes.subarray(0, 15).every((b) => b === 0) && bytes[15]! <= 1);
+
+/** One that is unusable is left out; of two with the same protocol and number, or name and protocol, the first stays. */
+function ports(spec: Fields, intern: Interner, problems: Problems): readonly ServicePort[] {
+  const found: ServicePort[] = [];
+  list(spec['ports']).forEach((raw, i) => {
+    const one = fields(raw);
+    const at = `spec.ports[${i}]`;
+    const port = portNumber(one['port']);
+    const protocol = protocolNumber(one['protocol']);
+    if (port === undefined) return problems.add(`${at}.port`, 'not a port number');
+    if (protocol === undefined) return problems.add(`${at}.protocol`, 'none of TCP, UDP, SCTP');
+    const nodePort = one['nodePort'] === undefined || one['nodePort'] === 0 ? 0 : portNumber(one['nodePort']);
+    if (nodePort === undefined) problems.add(`${at}.nodePort`, 'not a port number');
+    const name = intern.string(text(one['name']));
+    const twice = found.some((other) => other.protocol === protocol && (other.port === port || other.name === name));
+    if (twice) return problems.add(at, 'a port of the same number or name is there already');
+    found.push({ name, protocol, port, nodePort: nodePort ?? 0 });
+  });
+  return found;
+}
+
+function affinity(spec: Fields, problems: Problems): number {
+  const mode = spec['sessionAffinity'] ?? 'None';
+  if (mode === 'None' || mode === '') return 0;
+  if (mode !== 'ClientIP') {
+    problems.add('spec.sessionAffinity', 'neither None nor ClientIP; taken as None');
+    return 0;
+  }
+  const seconds = fields(fields(spec['sessionAffinityConfig'])['clientIP'])['timeoutSeconds'];
+  if (seconds === undefined || seconds === null) return AFFINITY_DEFAULT_S;
+  if (Number.isInteger(seconds) && (seconds as number) > 0 && (seconds as number) <= AFFINITY_MAX_S) return seconds as number;
+  problems.add('spec.sessionAffinityConfig.clientIP.timeoutSeconds', `not from 1 to ${AFFINITY_MAX_S}; taken as ${AFFINITY_DEFAULT_S}`);
+  return AFFINITY_DEFAULT_S;
+}
+
+function policy(spec: Fields, field: 'internalTrafficPolicy' | 'externalTrafficPolicy', problems: Problems): TrafficPolicy {
+  const written = spec[field];
+  if (written === 'Local') return 'local';
+  if (written !== undefined && written !== null && written !== '' && written !== 'Cluster') problems.add(`spec.${field}`, 'neither Cluster nor Local; taken as Cluster');
+  return 'cluster';
+}
