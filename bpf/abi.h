@@ -26,6 +26,7 @@ enum canal_config_flags {
 	CONFIG_ALLOW_VXLAN = 64, // pods may send VXLAN themselves (allowVXLANPacketsFromWorkloads)
 	CONFIG_ALLOW_IPIP = 128, // pods may send IPIP themselves (allowIPIPPacketsFromWorkloads)
 	CONFIG_ALLOW_SPOOF = 256,// workloadSourceSpoofing=Any
+	CONFIG_SERVICES = 512,   // canal_front* is in force; off: no lookup is made
 };
 
 struct canal_config {
@@ -127,6 +128,7 @@ enum canal_flow_flags {
 	FLOW_DEAD = 4,     // policy was revoked: nothing passes until a new connection request is allowed
 	FLOW_HOST = 8,     // opened by this node's own processes: not policed at the pod
 	FLOW_STACK = 16,   // first met on its way out of the host stack, which may have translated it: stays there
+	FLOW_NAT = 32,     // the origin asked for a service: answers get its address back (canal_nat)
 };
 
 // canal_ct4/6, canal_ctnew4/6 (LRU hashes): canal_flow_key4/6 -> flow. One
@@ -182,6 +184,9 @@ enum canal_drop_reason {
 	DROP_OVERLAY_SOURCE,     // overlay packet that claims one of our own addresses
 	DROP_HOST_DENIED,        // pod to own node with DefaultEndpointToHostAction=Drop
 	DROP_REDIRECT_FAILED,    // a helper refused
+	DROP_NO_BACKEND,         // service without a ready backend; TCP gets a reset, the rest ICMP port unreachable (but FRONT_DROP_EMPTY)
+	DROP_NAT_UNKNOWN,        // TCP to a service, neither a request nor of a known flow; gets a reset
+	DROP_NAT_FAILED,         // cannot be translated: SCTP whose port would change (CRC over the packet), headers not writable
 	DROP_REASONS             // number of reasons
 };
 
@@ -191,7 +196,72 @@ enum canal_full {
 	FULL_FRAG,
 	FULL_EVENTS,
 	FULL_RULESTAT,
+	FULL_SERVICE, // canal_nat, canal_affin, canal_sock
 	FULL_MAPS
+};
+
+// ---- services: (address, port, protocol) -> service; (service, slot) -> backend
+//
+// A service here is one port of a Service with one set of backends: ClusterIP,
+// externalIPs and load balancer addresses of a port share it; the set of local
+// endpoints only is another. Its id is a content hash of its name (as in
+// canal_table), so it is the same on every run, and never 0.
+//
+// Slots 0 to backends-1 hold the backends in any order: a packet takes
+// a random one. canal_live has the same backends by address: what affinity,
+// UDP flows and UDP sockets hold on to is good as long as its row is there.
+//
+// Order of writes, right at every moment and three rows at any size (a front
+// row for each address of the service):
+//   add       live(B), back(n) = B, every front.backends = n+1
+//   replace A live(B), back(i) = B, delete live(A)
+//   remove i  back(i) = backend of n-1 (where i is not n-1), every front.backends = n-1,
+//             delete back(n-1), delete live(A)
+//   new       live and back rows, then fronts       gone: fronts, then back and live rows
+//   to 0      as remove: the front stays with backends = 0 and refuses
+// After front.backends = n-1 no new flow takes the removed backend. Deleting its live
+// row moves UDP flows and affinity with their next packet; TCP flows that exist go on
+// (drain) until they end or policy ends them. A backend that terminates but still serves others' TCP
+// is removed like any other. Who finds no row at a slot it read (a reader between two
+// writes) takes slot 0.
+
+enum canal_front_flags {
+	FRONT_DROP_EMPTY = 1, // without backends: dropped, not refused (a Local policy with endpoints elsewhere)
+};
+
+enum canal_front_scope {
+	FRONT_INSIDE = 0,  // for what pods and the node's own processes send
+	FRONT_OUTSIDE = 1, // reserved: for what comes in over the uplink
+};
+
+// canal_front4/6 (hash): canal_front_key4/6 -> front.
+struct canal_front {
+	__u64 service;    // id
+	__u32 backends;   // ready ones; 0: refused at once
+	__u32 affinity_s; // ClientIP session affinity: seconds since the client's last new flow; 0: none
+	__u32 flags;      // enum canal_front_flags
+	__u32 zero;
+};
+
+// canal_back4/6 (hash): (service, slot) -> canal_backend4/6.
+struct canal_back_key {
+	__u64 service;
+	__u32 slot;
+	__u32 zero;
+};
+
+enum canal_nat_way {
+	NAT_REQUEST = 0, // as the client sends: peer is the service, the value its backend
+	NAT_ANSWER = 1,  // as the backend answers: peer is the backend, the value the service
+};
+
+enum canal_nat_flags {
+	NAT_HAIRPIN = 1, // the client is the backend: see bpf/README.md
+};
+
+enum canal_sock_way {
+	SOCK_SENDS = 0,   // key: service; value: backend that the socket's datagrams go to
+	SOCK_RECEIVES = 1,// key: backend; value: service, for recvmsg and getpeername
 };
 
 // ---- events (canal_events, ring buffer)
@@ -272,6 +342,85 @@ struct FAMILY_STRUCT(canal_frag_key) {
 	struct FAMILY_STRUCT(addr) destination;
 	__u32 id;       // network order
 	__u32 protocol; // IPv6: 0
+};
+
+struct FAMILY_STRUCT(canal_front_key) {
+	struct FAMILY_STRUCT(addr) addr;
+	__u16 port_be;
+	__u8 protocol; // IP protocol number
+	__u8 scope;    // enum canal_front_scope
+};
+
+struct FAMILY_STRUCT(canal_backend) {
+	struct FAMILY_STRUCT(addr) addr;
+	__u16 port_be;
+	__u16 zero;
+};
+
+// canal_live4/6 (hash): (service, backend) -> __u32 0.
+struct FAMILY_STRUCT(canal_live_key) {
+	__u64 service;
+	struct FAMILY_STRUCT(canal_backend) backend;
+#if CANAL_FAMILY == 6
+	__u32 zero;
+#endif
+};
+
+// canal_affin4/6 (LRU hash): (service, client) -> its backend.
+struct FAMILY_STRUCT(canal_affin_key) {
+	__u64 service;
+	__u64 netns; // cookie of the client's network namespace, where a socket asked; 0: a packet did
+	struct FAMILY_STRUCT(addr) client; // zero where a socket asked: it may have no address yet
+#if CANAL_FAMILY == 4
+	__u32 zero;
+#endif
+};
+
+struct FAMILY_STRUCT(canal_affin) {
+	struct FAMILY_STRUCT(canal_backend) backend;
+	__u32 seen_s; // CLOCK_MONOTONIC seconds of the last new flow
+};
+
+// canal_nat4/6 (LRU hash): a packet's ends -> what takes the peer's place.
+struct FAMILY_STRUCT(canal_nat_key) {
+	struct FAMILY_STRUCT(addr) client;
+	struct FAMILY_STRUCT(addr) peer;
+	__u16 client_port_be;
+	__u16 peer_port_be;
+	__u8 protocol;
+	__u8 way; // enum canal_nat_way
+	__u16 zero;
+};
+
+struct FAMILY_STRUCT(canal_nat) {
+	__u64 service;
+	struct FAMILY_STRUCT(canal_backend) to;
+	__u32 opened_s; // CLOCK_MONOTONIC seconds of the choice
+	__u32 flags;    // enum canal_nat_flags
+#if CANAL_FAMILY == 6
+	__u32 zero;
+#endif
+};
+
+// canal_sock4/6 (LRU hash): a socket and an address -> the other address.
+struct FAMILY_STRUCT(canal_sock_key) {
+	__u64 cookie; // of the socket
+	struct FAMILY_STRUCT(canal_backend) peer;
+	__u8 protocol;
+	__u8 way; // enum canal_sock_way
+#if CANAL_FAMILY == 4
+	__u8 zero[6];
+#else
+	__u8 zero[2];
+#endif
+};
+
+struct FAMILY_STRUCT(canal_sock) {
+	__u64 service;
+	struct FAMILY_STRUCT(canal_backend) peer;
+#if CANAL_FAMILY == 6
+	__u32 zero;
+#endif
 };
 
 struct FAMILY_STRUCT(canal_event) {

@@ -1,7 +1,7 @@
 // Every map, with BTF, pinned by name so that both families' objects, their
 // next version and bpftool share them. Names end in the family where the rows
-// hold addresses. Sizes are defaults for a small node: about 25 MB for one family, of
-// which 15 are conntrack; the loader may change them before load.
+// hold addresses. Sizes are defaults for a small node: about 40 MB for one family, of
+// which 15 are conntrack and 12 services; the loader may change them before load.
 #pragma once
 #include "kernel.h"
 #include "abi.h"
@@ -83,6 +83,33 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } CANAL_MAP(canal_route) SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct FAMILY_STRUCT(canal_front_key));
+	__type(value, struct canal_front);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_front) SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct canal_back_key);
+	__type(value, struct FAMILY_STRUCT(canal_backend));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_back) SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct FAMILY_STRUCT(canal_live_key));
+	__type(value, __u32); // 0
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_live) SEC(".maps");
+
 // ---- written by the programs
 
 // Flows that were answered, and apart from them flows that were not (and TCP
@@ -110,6 +137,32 @@ struct {
 	__type(value, struct canal_frag);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } CANAL_MAP(canal_frag) SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct FAMILY_STRUCT(canal_affin_key));
+	__type(value, struct FAMILY_STRUCT(canal_affin));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_affin) SEC(".maps");
+
+// Two rows a flow.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct FAMILY_STRUCT(canal_nat_key));
+	__type(value, struct FAMILY_STRUCT(canal_nat));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_nat) SEC(".maps");
+
+// One row a TCP socket that asked for a service, two a UDP one.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct FAMILY_STRUCT(canal_sock_key));
+	__type(value, struct FAMILY_STRUCT(canal_sock));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_sock) SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
