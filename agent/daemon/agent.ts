@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.js';
 import { PodAnnotations } from '../cni/annotate.js';
 import { EndpointStore } from '../cni/endpoint-store.js';
 import { startCni } from '../cni/service.js';
+import type { DesiredState } from '../compile/compile.js';
 import { createKubeClient } from '../datastore/client.js';
 import { createDatastore } from '../datastore/datastore.js';
 import { loadConnection } from '../datastore/load-connection.js';
@@ -88,9 +89,11 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
   const stored = new EndpointStore(join(settings.stateDir, 'endpoints'));
   const endpoints = new LocalEndpoints(() => stored.ready());
   const planner = new OverlayPlanner({ nodeName: settings.nodeName, settings: { ...settings.uplink, blackholeRoute: settings.blackholeRoute }, netConf, kernel, resolve, randomMac });
+  let published: DesiredState | undefined;
   const onApplied = (view: AppliedView): void => {
     state = state === 'booting' ? 'ready' : state;
-    publish(settings, publisher, view, log);
+    if (published !== view.desired) publish(settings, publisher, view, log);
+    published = view.desired;
   };
   const loop: ApplyLoop = new ApplyLoop({ kernel, planner, endpoints, settings, clock, log: log.child({ component: 'apply' }), onApplied });
 

@@ -110,10 +110,10 @@ export class ApplyLoop {
     this.#scheduler.trigger();
   }
 
-  /** Pods came or went; asks for an apply. */
-  touch(): void {
+  /** Pods came or went: applies at once what that changes, for CNI waits for it. */
+  podsChanged(): void {
     this.#forgetFacts();
-    this.#scheduler.trigger();
+    this.applyNow();
   }
 
   /** Resolves as soon as `holds` after an apply, or now; rejects with the signal's reason when it aborts. */
@@ -141,8 +141,7 @@ export class ApplyLoop {
   }
 
   /**
-   * Applies at once what is known. The loop's own work, and CNI's, which must
-   * not wait for the loop's turn. @returns when the next apply is due, if at all
+   * Applies at once what is known. @returns when the next apply is due, if at all
    */
   applyNow(): number | undefined {
     if (this.#snapshot === undefined || this.#stop.signal.aborted) return undefined;

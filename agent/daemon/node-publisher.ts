@@ -74,20 +74,33 @@ export class NodePublisher {
     return this.options.setCondition && this.#wanted!.networkReady && !(standing?.status === 'False' && standing.reason === 'FlannelIsUp');
   }
 
+  /** Until nothing is due any more; what is seen and wanted may change meanwhile. */
   async #work(): Promise<void> {
-    const { client, clock, node, prefix, log } = this.options;
-    const writer = { client, clock, node, signal: this.#stop.signal };
-    try {
-      const lease = this.#leaseDue() && (await publishLease(writer, prefix, this.#wanted!.annotations));
-      const condition = this.#conditionDue() && (await setNetworkAvailable(writer));
-      if (lease || condition) log.info({ lease, condition, annotations: this.#wanted!.annotations }, 'node object written');
-      this.#error = undefined;
-      this.#done = !this.options.setCondition || this.#wanted!.networkReady;
-    } catch (error) {
+    const { clock, log } = this.options;
+    let waitMs = 0;
+    do {
+      await clock.sleep(waitMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
-      this.#error = (error as Error).message;
-      log.warn({ err: error }, 'node object cannot be written, will retry');
-      await clock.sleep(RETRY_MS, this.#stop.signal);
-    }
+      try {
+        await this.#write();
+        this.#error = undefined;
+        return; // what was written comes back as a new view of the node
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.#error = (error as Error).message;
+        log.warn({ err: error }, 'node object cannot be written, will retry');
+        waitMs = RETRY_MS;
+      }
+    } while (this.#due());
+  }
+
+  async #write(): Promise<void> {
+    const { client, clock, node, prefix, log, setCondition } = this.options;
+    const writer = { client, clock, node, signal: this.#stop.signal };
+    const wanted = this.#wanted!;
+    const lease = this.#leaseDue() && (await publishLease(writer, prefix, wanted.annotations));
+    const condition = this.#conditionDue() && (await setNetworkAvailable(writer));
+    if (lease || condition) log.info({ lease, condition, annotations: wanted.annotations }, 'node object written');
+    this.#done = !setCondition || wanted.networkReady;
   }
 }

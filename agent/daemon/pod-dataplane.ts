@@ -31,20 +31,17 @@ export function createPodDataplane({ loop, endpoints, interfacePrefix }: PodData
     },
     async enforce(endpoint, signal) {
       endpoints.making(endpoint);
-      loop.touch();
-      loop.applyNow();
+      loop.podsChanged();
       await loop.until(() => inForce(loop, endpoint), signal);
     },
     async up(endpoint) {
       await upPodLink(links.get(endpoint.hostDevice) ?? linkOf({ ...endpoint, queues: 1, ipForward: false }));
       links.delete(endpoint.hostDevice);
-      loop.touch();
     },
     async remove(link) {
       if (link.hostDevice !== undefined) endpoints.leaving(link.hostDevice, link.ifindex);
       await removeLink(link);
-      loop.touch();
-      loop.applyNow();
+      loop.podsChanged();
     },
     inspect: (endpoint) => inspect(loop, endpoint),
     survey: () => Promise.resolve(survey(interfacePrefix)),
