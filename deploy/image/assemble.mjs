@@ -28,8 +28,6 @@ function sources(kind, source) {
 
 async function assemble(root) {
   rmSync(root, { recursive: true, force: true });
-  const { name, version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
-  write(join(repository, 'build/image/package.json'), `${JSON.stringify({ name, version, type: 'module' })}\n`, 0o644);
   const entries = contents();
   const elves = [];
   for (const { kind, path, source } of entries) {
@@ -40,11 +38,18 @@ async function assemble(root) {
     else if (kind === 'file') copy(resolve(repository, source), target, 0o644, false);
     else if (kind === 'exec') copy(resolve(repository, source), target, 0o755, false);
     else if (kind === 'elf') elves.push(copy(resolve(repository, source), target, 0o644, true));
+    else if (kind === 'name') write(target, packageName(), 0o644);
     else if (kind === 'js') for (const { name: file, text } of await bundle(repository)) write(join(target, file), text, file === 'main.js' ? 0o755 : 0o644);
     else if (kind !== 'libs') throw new Error(`deploy/image/contents: what is ${kind}?`);
   }
   // Links such as /lib must be there first: ldd's paths lead through them.
   if (entries.some(({ kind }) => kind === 'libs')) for (const library of libraries(elves)) copy(realpathSync(library), root + library.replace(/^\/lib/, '/usr/lib'), 0o755, false);
+}
+
+/** What `canal version` reads, and what makes the bundle's files ES modules. */
+function packageName() {
+  const { name, version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+  return `${JSON.stringify({ name, version, type: 'module' })}\n`;
 }
 
 /** Shared libraries of these files and of each other, by the path under which the loader finds them. */
