@@ -23,6 +23,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   maps: async () => (await import('./commands/maps.js')).register,
   trace: async () => (await import('./commands/trace.js')).register,
   apiserver: async () => (await import('./apiserver.js')).registerApiServer,
+  lab: async () => (await import('./lab.js')).registerLab,
+  demo: async () => (await import('./demo.js')).registerDemo,
+  bench: async () => (await import('./bench.js')).registerBench,
   'install-cni': async () => (await import('./install-cni.js')).registerInstallCni,
   version: async () => (await import('./commands/version.js')).register,
 };

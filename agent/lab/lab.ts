@@ -18,6 +18,7 @@ import { createLan, relayApi, type Lan } from './machine/lan.js';
 import { inside, type Place } from './machine/place.js';
 import { identify, must, run, type RunOptions, type RunResult } from './machine/process.js';
 import { cniConfig, netConf, type NodeFile } from './network-config.js';
+import { manifestText } from './manifest-text.js';
 import { PodAccess } from './pod-access.js';
 import { parseAnswers, targetText, type ProbeAnswer, type ProbeTarget } from './probe.js';
 import { claim, destroy, type LabState } from './state.js';
@@ -159,8 +160,7 @@ export class Lab {
 
   /** `kubectl apply` of YAML or of objects. */
   async apply(manifest: string | object | readonly object[]): Promise<void> {
-    const objects = Array.isArray(manifest) ? { apiVersion: 'v1', kind: 'List', items: manifest as object[] } : manifest;
-    await this.kubectl(['apply', '-f', '-'], { input: typeof objects === 'string' ? objects : JSON.stringify(objects) });
+    await this.kubectl(['apply', '-f', '-'], { input: typeof manifest === 'string' ? manifest : manifestText([manifest].flat()) });
   }
 
   /** Runs a command in a pod's namespaces (not in one container's environment). */

@@ -31,7 +31,7 @@ export function labDirectory(name: string): string | undefined {
 
 /** Names of all labs that have left a trace here: a directory or a cgroup. */
 export function labNames(): string[] {
-  const named = existsSync(LABS) ? readdirSync(LABS) : [];
+  const named = existsSync(LABS) ? readdirSync(LABS).filter((entry) => LAB_NAME.test(entry)) : [];
   const prefix = cgroupName('');
   const cgroups = readdirSync(cgroupRoot()).filter((entry) => entry.startsWith(prefix)).map((entry) => entry.slice(prefix.length));
   return [...new Set([...named, ...cgroups])].sort();
@@ -85,6 +85,11 @@ function removeFiles(state: LabState): void {
 function forget(name: string): void {
   const entry = join(LABS, name);
   if (exists(entry) && lstatSync(entry).isSymbolicLink()) unlinkSync(entry);
+  forgetIfLast();
+}
+
+/** Removes the directory of all labs when there is none. */
+export function forgetIfLast(): void {
   try {
     rmdirSync(LABS);
   } catch {

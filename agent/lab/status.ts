@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Kubelet } from './kubelet/kubelet.js';
 import type { LabNode } from './machine/lab-node.js';
 import { conditionOf, isReady } from './world/objects.js';
@@ -23,6 +24,7 @@ export interface NodeStatus {
   readonly netns: string;
   /** Holds the node's namespaces: `nsenter -t PID -a`. */
   readonly pid: number;
+  readonly cgroup: string;
   readonly agentPid: number | null;
   /** Where the agent pins its BPF objects. */
   readonly pinDir: string;
@@ -67,6 +69,7 @@ function nodeStatus(node: LabNode, { caches }: StatusSources): NodeStatus {
     podCIDR: object?.spec?.podCIDR ?? null,
     netns: node.netns,
     pid: node.holder.pid,
+    cgroup: join(node.cgroup, 'system'),
     agentPid: node.agent.pid ?? null,
     pinDir: node.path('/sys/fs/bpf/canal'),
     agentLog: node.agent.log,

@@ -109,7 +109,9 @@ static void connected(struct probe *probe)
 	if (probe->kind == HTTP)
 		return request(probe);
 	if (!read_answers)
-		finish(probe, "open");
+		return finish(probe, "open");
+	// A server that waits for a request need not wait for it to stay away.
+	ask(probe);
 }
 
 static void answered(struct probe *probe)

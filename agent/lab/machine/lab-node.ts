@@ -71,6 +71,7 @@ export class LabNode {
     });
     const node = new LabNode(options, holder);
     await options.lan.attach(options.name, holder.pid, options.address);
+    makeCgroup(join(options.cgroup, 'system'));
     node.write('/etc/canal/kubeconfig', options.kubeconfig, 0o600);
     node.#installPlugins();
     return node;
