@@ -37,7 +37,7 @@ export async function bundle(root) {
 }
 
 /**
- * Leaves the commands of the embedded API server and of the lab out: a node
+ * Leaves the commands of the embedded API server, of the lab and of the benchmarks out: a node
  * has no use for them, and they are ten times as large as the agent.
  */
 const onlyForNodes = {
@@ -45,7 +45,7 @@ const onlyForNodes = {
   setup({ onLoad }) {
     onLoad({ filter: /\/agent\/cli\/.*\.ts$/ }, ({ path }) => {
       const source = readFileSync(path, 'utf8');
-      if (!/(from|import\() ?'(\.\.\/)+(apiserver|lab)\//.test(source)) return undefined;
+      if (!/(from|import\() ?'(\.\.\/)+(apiserver|lab|bench)\//.test(source)) return undefined;
       const names = [...source.matchAll(/^export (?:async )?function (\w+)/gm)].map(([, name]) => name);
       return { contents: names.map((name) => `export function ${name}() {}`).join('\n'), loader: 'js' };
     });

@@ -105,7 +105,7 @@ test('its native library loads and finds the BPF objects', () => {
 test('the commands of the embedded API server and the lab are not in it', () => {
   const help = canal('--help').stdout;
   expect(help).toContain('agent');
-  expect(help).not.toMatch(/^ {2}(apiserver|lab|demo)\b/m);
+  expect(help).not.toMatch(/^ {2}(apiserver|lab|demo|bench)\b/m);
   expect(canal('apiserver').status).toBe(2);
 });
 
