@@ -1,4 +1,4 @@
-import type { Family, IpAddress } from '../base/address.js';
+import type { Cidr, Family, IpAddress } from '../base/address.js';
 import type { ProtocolNumber } from './objects.js';
 
 /** A port of a Service. Name and protocol together find its endpoints: `targetPort` is resolved by who writes the slices. */
@@ -27,6 +27,8 @@ export interface Service {
   readonly externalIps: readonly IpAddress[];
   /** Of status.loadBalancer.ingress, those that are addresses and not ipMode Proxy. */
   readonly loadBalancerIps: readonly IpAddress[];
+  /** Who may use loadBalancerIps; empty: everybody. */
+  readonly sourceRanges: readonly Cidr[];
   readonly ports: readonly ServicePort[];
   /** Seconds for which a client's address stays with its backend; 0: no affinity. */
   readonly affinityS: number;

@@ -1,4 +1,4 @@
-import { IpAddress } from '../../base/address.js';
+import { Cidr, IpAddress } from '../../base/address.js';
 import type { Service, ServicePort, TrafficPolicy } from '../../model/service.js';
 import { fields, list, Problems, text, type Decoder, type Fields } from './field.js';
 import type { Interner } from './intern.js';
@@ -27,6 +27,7 @@ export function serviceDecoder(intern: Interner): Decoder<Service> {
       clusterIps: type === 'ExternalName' ? [] : clusterIps(spec, problems),
       externalIps: addresses(list(spec['externalIPs']), 'spec.externalIPs', problems),
       loadBalancerIps: type === 'LoadBalancer' ? loadBalancerIps(fields(service['status']), problems) : [],
+      sourceRanges: sourceRanges(spec, problems),
       ports: ports(spec, intern, problems),
       affinityS: affinity(spec, problems),
       internalPolicy: policy(spec, 'internalTrafficPolicy', problems),
@@ -57,6 +58,16 @@ function loadBalancerIps(status: Fields, problems: Problems): readonly IpAddress
   const own = ingress.filter((one) => one['ipMode'] !== 'Proxy' && one['ip'] !== undefined && one['ip'] !== '');
   return addresses(own.map((one) => one['ip']), 'status.loadBalancer.ingress', problems);
 }
+
+/** A range that cannot be read admits nobody: the list stays a restriction even where none of it is left. */
+function sourceRanges(spec: Fields, problems: Problems): readonly Cidr[] {
+  const written = list(spec['loadBalancerSourceRanges']);
+  const ranges = written.flatMap((one) => Cidr.parse(text(one).trim()) ?? []);
+  if (ranges.length < written.length) problems.add('spec.loadBalancerSourceRanges', 'holds what is no CIDR');
+  return written.length > 0 && ranges.length === 0 ? [NOBODY] : ranges;
+}
+
+const NOBODY = Cidr.parse('255.255.255.255/32')!;
 
 /** Each once, in the order given. */
 function addresses(raw: readonly unknown[], field: string, problems: Problems): readonly IpAddress[] {

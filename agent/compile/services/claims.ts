@@ -1,0 +1,24 @@
+import type { Problem } from '../../base/errors.js';
+import type { Claim } from './service.js';
+
+const RANKS: readonly Claim['rank'][] = ['clusterIp', 'loadBalancer', 'externalIp'];
+
+/** Who of several claims on one frontend has it; undefined of none. Does not depend on their order. */
+export function winner(claims: readonly Claim[]): Claim | undefined {
+  return claims.reduce<Claim | undefined>((best, claim) => (best === undefined || precedes(claim, best) ? claim : best), undefined);
+}
+
+function precedes(a: Claim, b: Claim): boolean {
+  const rank = RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank);
+  return rank !== 0 ? rank < 0 : a.service < b.service;
+}
+
+/** What the losers are told. */
+export function disputes(claims: readonly Claim[], text: string): readonly Problem[] {
+  const first = winner(claims);
+  return claims.filter((claim) => claim !== first).map((claim) => ({
+    object: `Service ${claim.service}`,
+    field: { clusterIp: 'spec.clusterIPs', loadBalancer: 'status.loadBalancer.ingress', externalIp: 'spec.externalIPs' }[claim.rank],
+    message: `${text} belongs to Service ${first!.service}`,
+  }));
+}

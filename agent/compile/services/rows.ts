@@ -1,0 +1,57 @@
+import type { Family, IpAddress } from '../../base/address.js';
+import type { ProtocolNumber } from '../../model/objects.js';
+
+/** Where clients send to. Key of canal_front4/6. */
+export interface FrontKey {
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly protocol: ProtocolNumber;
+}
+
+export interface FrontRow {
+  /** Id of the set of backends. */
+  readonly service: bigint;
+  /** How many; slots 0 to backends-1 are filled. 0: refused at once. */
+  readonly backends: number;
+  /** Seconds; 0: none. */
+  readonly affinityS: number;
+  /** Without backends: dropped instead of refused. */
+  readonly dropEmpty: boolean;
+}
+
+export interface BackendAddress {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+/** Key of canal_back4/6, whose row is a backend. */
+export interface BackKey {
+  readonly family: Family;
+  readonly service: bigint;
+  readonly slot: number;
+}
+
+/** Key of canal_live4/6: the same backends by address. */
+export interface LiveKey {
+  readonly service: bigint;
+  readonly backend: BackendAddress;
+}
+
+/** What became of one table's rows since the last time. */
+export interface RowChanges<Key, Row> {
+  readonly put: readonly { readonly key: Key; readonly row: Row }[];
+  readonly gone: readonly Key[];
+}
+
+export interface ServiceChanges {
+  readonly fronts: RowChanges<FrontKey, FrontRow>;
+  readonly backs: RowChanges<BackKey, BackendAddress>;
+  readonly live: RowChanges<LiveKey, 0>;
+}
+
+// ---- canonical texts of keys, by which rows of the kernel and of compile are the same
+
+export const backendText = ({ address, port }: BackendAddress): string => (address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`);
+export const frontText = ({ address, port, protocol }: FrontKey): string => `${backendText({ address, port })}/${protocol}`;
+export const backText = ({ family, service, slot }: BackKey): string => `${service.toString(16)}/${family}/${slot}`;
+export const liveText = ({ service, backend }: LiveKey): string => `${service.toString(16)}/${backendText(backend)}`;
