@@ -1,6 +1,6 @@
 // The stages of the flow, in order: a folder of agent/ imports from itself and from what stands before it.
 const stages = [
-  'base', 'model', 'datastore', 'store', 'compile', 'ipam', 'cni', 'reconcile', 'kernel', 'flows', 'observe', 'daemon', 'apiserver', 'lab', 'cli',
+  'base', 'model', 'datastore', 'store', 'compile', 'ipam', 'cni', 'reconcile', 'kernel', 'flows', 'observe', 'daemon', 'apiserver', 'lab', 'bench', 'cli',
 ];
 
 module.exports = {

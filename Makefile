@@ -5,7 +5,7 @@ ROOT := $(CURDIR)
 # Node from the machine where it is 20 or newer, else the one that deploy/build-machine.sh brings.
 export PATH := $(ROOT)/build/toolchain/node_modules/.bin:$(ROOT)/node_modules/.bin:$(PATH)
 
-.PHONY: build demo test test-long lint clean machine bpf native image
+.PHONY: build demo test test-long bench lint clean machine bpf native image
 all: build
 
 machine:
@@ -22,6 +22,7 @@ native: machine
 	@$(MAKE) --no-print-directory -C native
 	@$(MAKE) --no-print-directory -C native/cni
 	@$(MAKE) --no-print-directory -C native/lab
+	@$(MAKE) --no-print-directory -C native/bench
 
 agent/kernel/abi.generated.ts: bpf agent/kernel/codegen.mjs
 	@node agent/kernel/codegen.mjs $@ build/bpf/abi.o
@@ -52,6 +53,10 @@ image: build/image/root
 	@node deploy/image/pack.mjs $< build/canal-image.tar
 
 FORCE:
+
+# Figures of this machine; --help tells what can be asked.
+bench: build
+	@node build/agent/cli/main.js bench --json build/bench.json
 
 clean:
 	rm -rf build node_modules agent/kernel/abi.generated.ts
