@@ -7,8 +7,8 @@ export function placeOfTarget(status: LabStatus, target: string): Place {
   const node = status.nodes.find(({ name }) => name === target);
   if (node !== undefined) return placeOf(node.pid, node.cgroup);
   const [pod] = podsNamed(status, [target]);
-  if (pod?.pid == null) throw new CanalError('CONFIG', `pod ${target} does not run`);
-  return placeOf(pod.pid, pod.cgroup === null ? undefined : pod.cgroup);
+  if (pod === undefined || pod.pid === null) throw new CanalError('CONFIG', `pod ${target} does not run`);
+  return placeOf(pod.pid, pod.cgroup ?? undefined);
 }
 
 /** The pods of that name, `NAMESPACE/POD` or `POD`; of `NAMESPACE/` all; of no name all that run. */

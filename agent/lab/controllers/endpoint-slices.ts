@@ -71,11 +71,11 @@ function endpointOf(service: Service, pod: Pod, addresses: readonly string[]): E
   const { name, namespace, uid } = pod.metadata;
   const terminating = isTerminating(pod);
   const serving = isReady(pod) || service.spec?.publishNotReadyAddresses === true;
-  const named = pod.spec.hostname !== undefined && pod.spec.subdomain === service.metadata.name;
+  const hostname = pod.spec.subdomain === service.metadata.name ? pod.spec.hostname : undefined;
   return {
     addresses,
     conditions: { ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating), serving, terminating },
-    ...(named ? { hostname: pod.spec.hostname! } : {}),
+    ...(hostname === undefined ? {} : { hostname }),
     ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
     targetRef: { kind: 'Pod', ...(namespace === undefined ? {} : { namespace }), name, uid },
   };

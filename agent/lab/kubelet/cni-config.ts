@@ -36,9 +36,10 @@ export function parseNetwork(file: string, text: string): NetworkList | undefine
   if (json === undefined) return undefined;
   const plugins = Array.isArray(json['plugins']) ? json['plugins'] : [json];
   if (plugins.length === 0 || !plugins.every(isPlugin)) return undefined;
-  return { file, name: String(json['name'] ?? ''), cniVersion: String(json['cniVersion'] ?? '0.2.0'), plugins };
+  return { file, name: textOr(json['name'], ''), cniVersion: textOr(json['cniVersion'], '0.2.0'), plugins };
 }
 
+const textOr = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);
 const isPlugin = (value: unknown): value is PluginConfig => typeof (value as { type?: unknown } | null)?.type === 'string';
 
 function parse(text: string): Record<string, unknown> | undefined {

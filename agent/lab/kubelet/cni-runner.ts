@@ -94,9 +94,9 @@ export class CniRunner {
     });
     const said = parse(outcome.stdout);
     if (outcome.code === 0) return said;
-    const why = String((said as { msg?: unknown }).msg ?? '') || outcome.stderr.trim() || `exit ${outcome.code}`;
-    const details = (said as { details?: unknown }).details;
-    throw new CanalError('CNI', `plugin type="${plugin.type}" failed (${verb.toLowerCase()}): ${why}${details === undefined ? '' : `: ${String(details)}`}`);
+    const { msg, details } = said;
+    const why = msg ?? (outcome.stderr.trim() || `exit ${outcome.code}`);
+    throw new CanalError('CNI', `plugin type="${plugin.type}" failed (${verb.toLowerCase()}): ${why}${details === undefined || details === '' ? '' : `: ${details}`}`);
   }
 }
 
@@ -136,7 +136,8 @@ export function pluginEnvironment(verb: Verb, attachment?: Attachment): NodeJS.P
   };
 }
 
-function parse(text: string): CniResult {
+/** A result, or an error with its message. */
+function parse(text: string): CniResult & { readonly msg?: string; readonly details?: string } {
   try {
     return JSON.parse(text) as CniResult;
   } catch {

@@ -21,7 +21,7 @@ export type ContainerFacts = Pick<PodContainer, 'spec' | 'state' | 'lastState' |
 export function podStatus(pod: Pod, facts: PodFacts, now: string): Record<string, unknown> {
   const phase = phaseOf(pod, facts);
   const readiness = readinessOf(pod, facts, phase);
-  const conditions = (Object.entries(readiness) as [string, Verdict][]).map(([type, verdict]) => condition(pod, type, verdict, now));
+  const conditions = Object.entries(readiness).map(([type, verdict]) => condition(pod, type, verdict, now));
   const others = (pod.status?.conditions ?? []).filter(({ type }) => readiness[type] === undefined);
   return {
     phase,

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, Server, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { CanalError } from '../../base/errors.js';
 import { makeCgroup } from './cgroup.js';
 import { hold, type Holder } from './holder.js';
