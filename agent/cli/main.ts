@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   apiserver: async () => (await import('./apiserver.js')).registerApiServer,
   lab: async () => (await import('./lab.js')).registerLab,
   demo: async () => (await import('./demo.js')).registerDemo,
+  bench: async () => (await import('./bench.js')).registerBench,
   'install-cni': async () => (await import('./install-cni.js')).registerInstallCni,
   version: async () => (await import('./commands/version.js')).register,
 };
