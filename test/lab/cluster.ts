@@ -65,7 +65,8 @@ export async function applyPolicy(lab: Lab, namespace: string, policy: PolicyMan
 
 export async function deletePolicies(lab: Lab, namespace?: string): Promise<void> {
   const { items } = await lab.client.list(NETWORK_POLICIES, namespace === undefined ? {} : { namespace });
-  await Promise.all(items.map(({ metadata }) => lab.client.remove(NETWORK_POLICIES, { namespace: metadata!.namespace!, name: metadata!.name! })));
+  const policies = items as readonly { metadata: { namespace: string; name: string } }[];
+  await Promise.all(policies.map(({ metadata: { namespace: of, name } }) => lab.client.remove(NETWORK_POLICIES, { namespace: of, name })));
 }
 
 /** Sets labels; null removes one. */

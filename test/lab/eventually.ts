@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
+type Complaint = () => string | readonly string[] | Promise<string | readonly string[]>;
+
 export interface EventuallyOptions {
   readonly withinMs: number;
   readonly everyMs?: number;
@@ -7,9 +9,9 @@ export interface EventuallyOptions {
 
 /**
  * Asks until there is nothing to complain about. @returns how long that took, in ms
- * @param complaint undefined, or an empty string or list, when all is well; also what it throws is a complaint
+ * @param complaint empty when all is well; also what it throws is a complaint
  */
-export async function eventually(what: string, complaint: () => unknown, { withinMs, everyMs = 20 }: EventuallyOptions): Promise<number> {
+export async function eventually(what: string, complaint: Complaint, { withinMs, everyMs = 20 }: EventuallyOptions): Promise<number> {
   const started = performance.now();
   for (;;) {
     const asked = performance.now();
@@ -20,10 +22,10 @@ export async function eventually(what: string, complaint: () => unknown, { withi
   }
 }
 
-async function answer(complaint: () => unknown): Promise<string> {
+async function answer(complaint: Complaint): Promise<string> {
   try {
     const said = await complaint();
-    return said === undefined ? '' : Array.isArray(said) ? said.join('\n') : String(said);
+    return typeof said === 'string' ? said : said.join('\n');
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
