@@ -256,7 +256,8 @@ enum canal_nat_way {
 };
 
 enum canal_nat_flags {
-	NAT_HAIRPIN = 1, // the client is the backend: see bpf/README.md
+	NAT_HAIRPIN = 1,        // the client is the backend: both ends change (bpf/README.md)
+	NAT_HAIRPIN_ANSWER = 2, // the same of its answers
 };
 
 enum canal_sock_way {
@@ -395,8 +396,9 @@ struct FAMILY_STRUCT(canal_nat_key) {
 struct FAMILY_STRUCT(canal_nat) {
 	__u64 service;
 	struct FAMILY_STRUCT(canal_backend) to;
-	__u32 opened_s; // CLOCK_MONOTONIC seconds of the choice
-	__u32 flags;    // enum canal_nat_flags
+	__u32 opened_s;      // CLOCK_MONOTONIC seconds of the choice
+	__u16 flags;         // enum canal_nat_flags
+	__u16 from_port_be;  // NAT_HAIRPIN*: source port that the packet leaves with
 #if CANAL_FAMILY == 6
 	__u32 zero;
 #endif

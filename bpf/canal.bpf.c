@@ -2,5 +2,6 @@
 #include "from_pod.bpf.c"
 #include "to_pod.bpf.c"
 #include "from_overlay.bpf.c"
+#include "sock.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -2,6 +2,7 @@
 // delivers what it is sure of; the rest goes through the host stack to to_pod.
 #include "drop.h"
 #include "forward.h"
+#include "nat.h"
 #include "parse.h"
 #include "track.h"
 
@@ -24,6 +25,8 @@ static __always_inline int from_overlay_deliver(struct __sk_buff *skb, struct pa
 		return drop(skb, packet, reason);
 	if (found.flow_flags & FLOW_STACK || !found.out_ifindex || !forward_fits(packet, config))
 		return TC_ACT_OK;
+	if (nat_answers(packet, found.flow_flags) && nat_answer(skb, packet))
+		return drop(skb, packet, DROP_NAT_FAILED);
 	return forward_local(skb, packet, found.out_ifindex);
 }
 

@@ -2,6 +2,7 @@
 #include "drop.h"
 #include "forward.h"
 #include "icmp.h"
+#include "nat_icmp.h"
 #include "neighbour.h"
 #include "parse.h"
 #include "track.h"
@@ -23,6 +24,8 @@ static __noinline int from_pod_icmp_error(struct __sk_buff *skb, struct packet *
 	if (!config)
 		return DROP_CONFIG;
 	reason = track_source(skb, packet, config->flags);
+	if (!reason && config->flags & CONFIG_SERVICES)
+		reason = nat_error_request(skb, packet);
 	if (!reason)
 		reason = icmp_related(skb, packet);
 	if (!reason && packet->source_ifindex != skb->ifindex)
@@ -30,20 +33,26 @@ static __noinline int from_pod_icmp_error(struct __sk_buff *skb, struct packet *
 	return reason;
 }
 
-static __always_inline int from_pod_forward(struct __sk_buff *skb, const struct packet *packet,
+static __always_inline int from_pod_forward(struct __sk_buff *skb, struct packet *packet,
 					    const struct canal_config *config, const struct decision *decision)
 {
 	if (decision->flow_flags & FLOW_STACK || !forward_fits(packet, config))
 		return TC_ACT_OK;
-	if (decision->out_ifindex)
-		return config->flags & CONFIG_FAST_LOCAL ? forward_local(skb, packet, decision->out_ifindex) : TC_ACT_OK;
+	if (decision->out_ifindex) {
+		if (!(config->flags & CONFIG_FAST_LOCAL))
+			return TC_ACT_OK;
+		if (nat_answers(packet, decision->flow_flags) && nat_answer(skb, packet))
+			return drop(skb, packet, DROP_NAT_FAILED);
+		return forward_local(skb, packet, decision->out_ifindex);
+	}
 	return config->flags & CONFIG_FAST_OVERLAY ? forward_overlay(skb, packet) : TC_ACT_OK;
 }
 
 static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)
 {
 	struct decision found = {};
-	int reason = parse(skb, packet);
+	struct canal_flow *flow;
+	int verdict, reason = parse(skb, packet);
 
 	if (!reason && packet->flags & (PACKET_FIRST | PACKET_LATER))
 		reason = fragment_follow(packet);
@@ -58,7 +67,18 @@ static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *pac
 		return reason ? drop(skb, packet, reason) : TC_ACT_OK;
 	}
 	parse_key(packet);
-	reason = track(skb, packet, flow_find(packet), &found, HOOK_FROM_POD);
+	flow = flow_find(packet);
+	if (config->flags & CONFIG_SERVICES && (!flow || packet->flags & PACKET_NEW || packet_opens(packet))) {
+		verdict = nat_request(skb, packet);
+		if (verdict != NAT_GO)
+			return verdict;
+		if (packet->flags & PACKET_SERVICE) {
+			if (from_pod_tunnels(packet, config))
+				return drop(skb, packet, DROP_TUNNEL);
+			flow = nat_flow(packet);
+		}
+	}
+	reason = track(skb, packet, flow, &found, HOOK_FROM_POD);
 	if (reason)
 		return drop(skb, packet, reason);
 	return from_pod_forward(skb, packet, config, &found);

@@ -17,6 +17,7 @@ enum packet_flags {
 	PACKET_NEW = 512,       // its flow is in canal_ctnew, not in canal_ct
 	PACKET_REVOKED = 1024,  // it ended its flow: judged again and denied
 	PACKET_VIA_STACK = 2048,// seen on its way out of the host stack
+	PACKET_SERVICE = 4096,  // was sent to a service; its destination is the backend by now
 };
 
 struct packet {

@@ -9,6 +9,10 @@ struct scratch {
 	struct packet original; // of revoke_judge
 	struct packet quoted;   // of icmp_related
 	struct canal_flow row;  // of revoke_judge
+	struct FAMILY_STRUCT(canal_nat) nat; // of nat_request
+	struct FAMILY_STRUCT(canal_nat) nat_answer;
+	struct FAMILY_STRUCT(canal_affin_key) client;
+	__u8 reply[96]; // of refuse
 };
 
 struct {

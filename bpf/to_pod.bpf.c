@@ -1,11 +1,12 @@
 // tc egress of a cali* device: what the host stack delivers to a pod.
 #include "drop.h"
 #include "icmp.h"
+#include "nat_icmp.h"
 #include "neighbour.h"
 #include "parse.h"
 #include "track.h"
 
-static __always_inline int to_pod_ip(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int to_pod_ip(struct __sk_buff *skb, struct packet *packet, bool services)
 {
 	struct decision found = {};
 	int reason = parse(skb, packet);
@@ -20,12 +21,16 @@ static __always_inline int to_pod_ip(struct __sk_buff *skb, struct packet *packe
 			reason = icmp_related(skb, packet);
 		if (!reason && !(packet->flags & PACKET_FROM_HOST) && packet->destination_ifindex != skb->ifindex)
 			reason = DROP_ICMP_UNRELATED;
+		if (!reason && services)
+			reason = nat_error_answer(skb, packet);
 	} else if (packet->flags & PACKET_ICMP_ROUTING) {
 		if (!(packet->flags & PACKET_FROM_HOST))
 			reason = DROP_ICMP_UNRELATED;
 	} else {
 		parse_key(packet);
 		reason = track(skb, packet, flow_find(packet), &found, HOOK_TO_POD);
+		if (!reason && nat_answers(packet, found.flow_flags))
+			reason = nat_answer(skb, packet);
 	}
 	return reason ? drop(skb, packet, reason) : TC_ACT_OK;
 }
@@ -55,5 +60,5 @@ int canal_to_pod(struct __sk_buff *skb)
 		return drop(skb, &packet, DROP_NO_ENDPOINT);
 	if (from_host && endpoint->flags & ENDPOINT_HOST_ALLOWED)
 		packet.flags |= PACKET_FROM_HOST;
-	return to_pod_ip(skb, &packet);
+	return to_pod_ip(skb, &packet, config->flags & CONFIG_SERVICES);
 }

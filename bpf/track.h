@@ -128,6 +128,8 @@ static __noinline int track_first(struct __sk_buff *skb, struct packet *packet, 
 	if (!config)
 		return DROP_CONFIG;
 	decision->flow_flags = packet->flags & PACKET_VIA_STACK ? FLOW_STACK : 0;
+	if (packet->flags & PACKET_SERVICE)
+		decision->flow_flags |= FLOW_NAT;
 	decision->out_ifindex = packet->destination_ifindex;
 	if (packet->flags & PACKET_FROM_HOST) {
 		decision->flow_flags |= FLOW_HOST;
