@@ -141,6 +141,18 @@ int canal_attachments(const uint32_t *ifindexes, uint32_t count, const char *nam
 		      uint32_t capacity, uint32_t *needed);
 int canal_has_tcx(void);                                 // 1, 0
 
+// The same at a cgroup (v2, by path): a link pinned at pin, swapped in place. type: enum bpf_attach_type.
+// Hooks of a cgroup run for its sockets and those of the cgroups below.
+int canal_attach_cgroup(const char *path, int prog_fd, int type, const char *pin);
+int canal_detach_cgroup(const char *pin);                // absent: success
+struct canal_cgroup_link {
+	uint64_t cgroup_id; // inode of the cgroup's directory; 0: it is gone
+	uint32_t prog_id;
+	uint32_t type;      // enum bpf_attach_type
+};
+int canal_cgroup_link(const char *pin, struct canal_cgroup_link *out); // what is pinned; -ENOENT: nothing
+int canal_netns_cookie(uint64_t *cookie);                // of the caller's network namespace (Linux 5.14)
+
 // ---- program test runs
 int canal_test_run(int prog_fd, const void *in, uint32_t in_size, void *out, uint32_t *out_size,
 		   void *skb_ctx, uint32_t ctx_size, uint32_t repeat, uint32_t *retval, uint32_t *duration_ns);
