@@ -271,6 +271,6 @@ export class Lab {
     const failed = (): LabNode | undefined => this.nodes.find((node) => node.agent.pid === undefined);
     await this.until('nodes are ready', () => failed() !== undefined || this.status().nodes.every((node) => node.ready), 60_000);
     const dead = failed();
-    if (dead !== undefined) throw new CanalError('INTERNAL', `the agent of ${dead.name} has ended: see ${dead.agent.log}`);
+    if (dead !== undefined) throw new CanalError('INTERNAL', `the agent of ${dead.name} has ended:\n${dead.agent.lastWords()}`);
   }
 }

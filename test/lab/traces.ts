@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupRoot } from '../../agent/lab/machine/cgroup.js';
-import { must } from '../../agent/lab/machine/process.js';
+import { identify, must } from '../../agent/lab/machine/process.js';
 
 /**
  * What a lab could leave on the machine. Network namespaces that others name
@@ -25,6 +25,8 @@ export async function traces(lab: string): Promise<Record<string, unknown>> {
 /** Processes that belong to a lab: by cgroup, or by what they were started with. */
 export function processes(lab: string): string[] {
   return readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).flatMap((pid) => {
+    // A zombie is only waiting for its parent.
+    if (identify(Number(pid)) === undefined) return [];
     const cgroup = read(pid, 'cgroup');
     const environment = read(pid, 'environ');
     return cgroup.includes(`/canal-lab-${lab}/`) || environment.includes(`CANAL_TEST_LAB=${lab}`) ? [`${pid} ${read(pid, 'comm').trim()}`] : [];

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { cli } from './layout.js';
 import { inside, type Place } from './place.js';
@@ -28,6 +28,11 @@ export class AgentProcess {
   /** Undefined while it does not run. */
   get pid(): number | undefined {
     return this.#child?.exitCode === null && this.#child.signalCode === null ? this.#child.pid : undefined;
+  }
+
+  /** The end of its log, for an error message: the file goes with the lab. */
+  lastWords(): string {
+    return readFileSync(this.log, 'utf8').trimEnd().split('\n').slice(-5).join('\n');
   }
 
   /** Starts it; nothing happens where it runs already. `args` and `env` come on top of the lab's own. */
