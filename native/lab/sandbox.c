@@ -23,7 +23,7 @@ static void own_file(const char *path)
 		die(path);
 }
 
-static void own_mounts(void)
+static void own_mounts(int own_network)
 {
 	// A slave: what the node unmounts goes here too, or pods would pin each other's namespaces.
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
@@ -31,8 +31,8 @@ static void own_mounts(void)
 	umount2("/run", MNT_DETACH);
 	if (mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m"))
 		die("/run");
-	// The node's sysfs shows the node's devices.
-	if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+	// The node's sysfs shows the node's devices: right for a pod on its network.
+	if (own_network && mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		die("/sys");
 	if (mkdir("/run/pod", 0755))
 		die("/run/pod");
@@ -93,7 +93,7 @@ int command_sandbox(int argc, char **argv)
 		die("sethostname");
 	if (!place.net)
 		loopback_up();
-	own_mounts();
+	own_mounts(!place.net);
 	if (chdir("/"))
 		die("/");
 	if (write(1, "ready\n", 6) != 6)
