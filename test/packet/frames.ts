@@ -49,6 +49,20 @@ export function packetBytes(frame: Frame): Buffer {
   return frame.source.length === 4 ? ipv4(frame) : ipv6(frame);
 }
 
+/** The frame with the right checksum in its transport header, as a sender makes it. */
+export function sealed(frame: Frame): Frame {
+  const at = CHECKSUM_AT.get(frame.protocol);
+  if (at === undefined) return frame;
+  const body = Buffer.from(frame.body);
+  body.writeUInt16BE(0, at);
+  const pseudo = Buffer.concat([frame.source, frame.destination, Buffer.from([0, frame.protocol, body.length >> 8, body.length & 255])]);
+  const covered = frame.protocol === 1 ? body : Buffer.concat([pseudo, body]);
+  body.writeUInt16BE(checksum(covered.length % 2 ? Buffer.concat([covered, Buffer.alloc(1)]) : covered) || 0xffff, at);
+  return { ...frame, body };
+}
+
+const CHECKSUM_AT: ReadonlyMap<number, number> = new Map([[6, 16], [17, 6], [1, 2], [58, 2]]);
+
 function ipv4(frame: Frame): Buffer {
   const options = frame.options ?? Buffer.alloc(0);
   const header = Buffer.alloc(20 + options.length);

@@ -17,6 +17,7 @@ export interface Rule {
 export type Party = 'a' | 'b' | 'host' | 'remote' | 'outside';
 export const FAST_LOCAL = abi.CanalConfigFlags.CONFIG_FAST_LOCAL;
 export const FAST_OVERLAY = abi.CanalConfigFlags.CONFIG_FAST_OVERLAY;
+export const SERVICES = abi.CanalConfigFlags.CONFIG_SERVICES;
 export const VXLAN_PORT = 8472;
 
 const ADDRESSES: Record<Family, Record<Party, string>> = {
