@@ -10,6 +10,8 @@ export interface ConfigRow {
   readonly allowVxlan: boolean;
   readonly allowIpip: boolean;
   readonly allowSpoof: boolean;
+  /** Service addresses are translated. */
+  readonly services: boolean;
   /** 0: no overlay (yet). */
   readonly overlayIfindex: number;
   readonly uplinkIfindex: number;
@@ -32,6 +34,7 @@ export interface ConfigSettings {
   readonly allowIpipFromWorkloads: boolean;
   readonly allowSpoofing: boolean;
   readonly eventRate: number;
+  readonly services: boolean;
 }
 
 export function compileConfig(settings: ConfigSettings, overlay: OverlayState | undefined, overlayIfindex: number | undefined, uplink: Uplink | undefined, kernelPort: number): ConfigRow {
@@ -43,6 +46,7 @@ export function compileConfig(settings: ConfigSettings, overlay: OverlayState | 
     allowVxlan: settings.allowVxlanFromWorkloads,
     allowIpip: settings.allowIpipFromWorkloads,
     allowSpoof: settings.allowSpoofing,
+    services: settings.services,
     overlayIfindex: overlay === undefined ? 0 : (overlayIfindex ?? 0),
     uplinkIfindex: uplink?.ifindex ?? 0,
     vni: overlay?.link.vni ?? 0,

@@ -17,6 +17,7 @@ import type { Change } from '../kernel/monitor.js';
 import type { Device, NodeKernel } from './node-kernel.js';
 import type { OverlayPlanner, PlannedOverlay } from './overlay-planner.js';
 import { POLICY_TABLES, policyWay } from './policy-way.js';
+import { ServiceRows } from './service-rows.js';
 
 export interface ApplyLoopOptions {
   readonly kernel: NodeKernel;
@@ -66,6 +67,7 @@ const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
 export class ApplyLoop {
   readonly ledgers: Ledgers;
   readonly record: ApplyRecord;
+  readonly services: ServiceRows;
   readonly #reconciler: Reconciler;
   readonly #scheduler: Scheduler;
   readonly #compiler = new PolicyCompiler();
@@ -87,6 +89,8 @@ export class ApplyLoop {
     this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
+    const { nodeName, services: enabled } = options.settings;
+    this.services = new ServiceRows({ ledgers: this.ledgers, families: kernel.families, nodeName, enabled });
   }
 
   start(): void {
@@ -178,6 +182,8 @@ export class ApplyLoop {
       return outcome;
     }
     const view = this.#compile(snapshot);
+    this.services.want(snapshot);
+    this.ledgers.sockets.want(this.options.settings.services ? this.options.kernel.socketHooks() : []);
     const outcome = this.#reconcile(view);
     this.#view = { ...view, outcome };
     this.#stale = outcome.troubles.length > 0 || outcome.blocked > 0;
@@ -260,4 +266,4 @@ export class ApplyLoop {
   }
 }
 
-const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local'];
+const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_live', 'canal_back', 'canal_front', 'socket'];

@@ -9,6 +9,8 @@ const WATCHDOG_MS = 90_000;
 
 const POLICY = new Set(['canal_config', 'canal_rule', 'canal_table', 'canal_peer', 'canal_cidr', 'canal_endpoint', 'canal_local', 'attachment']);
 
+const SERVICES = new Set(['canal_front', 'canal_back', 'canal_live', 'socket']);
+
 /** Conditions without which the process is to be restarted, and without which the node is not ready. */
 export const VITAL = new Set(['loop']);
 export const SERVING = new Set(['datastore', 'policy', 'overlay']);
@@ -27,7 +29,7 @@ export interface ConditionSources {
 
 /** How the agent is, in the words of `canal status`, health pages and metrics. */
 export function conditions(sources: ConditionSources): readonly ConditionView[] {
-  return [loopAlive(sources), datastore(sources), api(sources), policy(sources), overlay(sources), published(sources), maps(sources), servers(sources)];
+  return [loopAlive(sources), datastore(sources), api(sources), policy(sources), overlay(sources), services(sources), published(sources), maps(sources), servers(sources)];
 }
 
 const well = (name: string, message = ''): ConditionView => ({ name, ok: true, message });
@@ -66,9 +68,16 @@ function overlay({ loop }: ConditionSources): ConditionView {
   const { problem } = loop.view.planned;
   if (problem !== undefined) return ill('overlay', `${problem.object}: ${problem.field}: ${problem.message}`);
   if (loop.view.planned.overlayIfindex === undefined) return ill('overlay', 'the device is not there');
-  const troubles = loop.record.troubles.filter((t) => !POLICY.has(t.table));
+  const troubles = loop.record.troubles.filter((t) => !POLICY.has(t.table) && !SERVICES.has(t.table));
   if (troubles.length > 0) return ill('overlay', `${troubles.length} rows are not in the kernel: ${troubles[0]!.table} ${troubles[0]!.message}`);
   return well('overlay', 'routes stand');
+}
+
+function services({ loop }: ConditionSources): ConditionView {
+  const troubles = loop.record.troubles.filter((t) => SERVICES.has(t.table));
+  if (troubles.length > 0) return ill('services', `${troubles.length} rows are not in the kernel: ${troubles[0]!.table} ${troubles[0]!.message}`);
+  const count = loop.services.compiler.compiled.size;
+  return well('services', `${count} translated`);
 }
 
 function published({ publisher }: ConditionSources): ConditionView {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Cidr, Family } from '../base/address.js';
+import { CanalError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { FROM_OVERLAY } from '../compile/compile.js';
 import { FROM_POD, TO_POD } from '../compile/endpoints/endpoints.js';
@@ -21,6 +22,8 @@ import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../kernel/policy-tables.js';
 import { Ring } from '../kernel/ring.js';
 import { RouteTable } from '../kernel/route-table.js';
+import { backTable, frontTable, liveTable } from '../kernel/service-tables.js';
+import { findCgroup, isCgroup2, SocketTable } from '../kernel/socket-table.js';
 import { SysctlTable } from '../kernel/sysctl-table.js';
 import { WriteCounter } from '../kernel/write-counter.js';
 import type { AgentSettings } from '../model/settings.js';
@@ -63,6 +66,10 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     { programs: [FROM_POD, TO_POD, FROM_OVERLAY], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
     writes,
   );
+  const sockets = new SocketTable(
+    { families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => objects.get(family)!.program(name), linkDir: join(pinDir, 'sockets') },
+    writes,
+  );
   const tables: KernelTables = {
     config,
     attachments,
@@ -79,6 +86,10 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     cidrs: cidrTable(source),
     local: localTable(source),
     endpoints: endpointTable(source),
+    fronts: frontTable(source),
+    backs: backTable(source),
+    live: liveTable(source),
+    sockets,
   };
   const monitor = new ChangeMonitor();
   const ring = new Ring(object.map('canal_events'));
@@ -87,6 +98,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     epoch: config,
     families: new Set(FAMILIES),
     maps: new ProgramMaps(object, writes),
+    socketHooks: () => sockets.wanted(),
     devices: () => listLinks().map(deviceOf),
     addresses: () => listAddresses().map(addressOf).filter((address) => address !== undefined),
     routeTo: (target) => routeTo(target),
@@ -106,6 +118,15 @@ function loadObject(family: Family, settings: AgentSettings, pinDir: string, log
   const object = BpfObject.load({ path, pinDir, mapSizes: settings.mapSizes });
   log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
   return object;
+}
+
+/** Without one, services are translated packet by packet, and only for pods. */
+function cgroupOf(settings: AgentSettings, log: Logger): string | undefined {
+  if (!settings.services) return undefined;
+  const cgroup = settings.cgroup === '' ? findCgroup() : settings.cgroup;
+  if (cgroup !== undefined && !isCgroup2(cgroup)) throw new CanalError('CONFIG', `--cgroup-v2: ${cgroup} is no directory of a cgroup v2`, { subject: cgroup });
+  if (cgroup === undefined) log.warn('no cgroup v2 is mounted: sockets of the node itself are not translated');
+  return cgroup;
 }
 
 function tcxRule(settings: AgentSettings): (device: string) => boolean {

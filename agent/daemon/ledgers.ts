@@ -1,6 +1,7 @@
 import type { Family } from '../base/address.js';
 import { FROM_OVERLAY, type DesiredState } from '../compile/compile.js';
 import type { PolicyState, Verdict } from '../compile/desired.js';
+import { liveText } from '../compile/services/rows.js';
 import type { Keyed } from '../reconcile/diff.js';
 import { Ledger } from '../reconcile/ledger.js';
 import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
@@ -30,6 +31,15 @@ export function createLedgers(t: KernelTables) {
     cidrs: new Ledger(t.cidrs, { refers: (_key, classId) => [`class:${classId}`], rank: (cidr) => cidr.length }),
     endpoints: new Ledger(t.endpoints, { refers: (_key, row) => [row.ingressTable, row.egressTable].filter((id) => id !== 0n).map((id) => `table:${id}`) }),
     local: new Ledger(t.local),
+    live: new Ledger(t.live, { provides: (key) => [`live:${liveText(key)}`], countsNoUse: true }),
+    backs: new Ledger(t.backs, {
+      provides: (key) => [`backs:${key.service}`],
+      refers: (key, row) => [`live:${liveText({ service: key.service, backend: row })}`],
+      after: (key) => [`front:${key.service}`],
+      countsNoUse: true,
+    }),
+    fronts: new Ledger(t.fronts, { provides: (_key, row) => [`front:${row.service}`], refers: (_key, row) => [`backs:${row.service}`], countsNoUse: true }),
+    sockets: new Ledger(t.sockets),
   } as const;
 }
 

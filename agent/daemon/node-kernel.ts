@@ -2,12 +2,14 @@ import type { Cidr, Family, IpAddress } from '../base/address.js';
 import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import type { ConfigRow } from '../compile/config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../compile/desired.js';
+import type { BackendAddress, BackKey, FrontKey, FrontRow, LiveKey } from '../compile/services/rows.js';
 import type { AddressKey } from '../kernel/address-table.js';
 import type { AttachmentKey } from '../kernel/attachment-table.js';
 import type { FdbKey } from '../kernel/fdb-table.js';
 import type { Change } from '../kernel/monitor.js';
 import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
 import type { RouteKey } from '../kernel/route-table.js';
+import type { SocketKey, SocketRow } from '../kernel/socket-table.js';
 import type { EpochGate } from '../reconcile/epoch.js';
 import type { Table } from '../reconcile/table.js';
 
@@ -28,6 +30,10 @@ export interface KernelTables {
   readonly cidrs: Table<Cidr, bigint>;
   readonly local: Table<IpAddress, number>;
   readonly endpoints: Table<number, EndpointRow>;
+  readonly fronts: Table<FrontKey, FrontRow>;
+  readonly backs: Table<BackKey, BackendAddress>;
+  readonly live: Table<LiveKey, 0>;
+  readonly sockets: Table<SocketKey, SocketRow>;
 }
 
 export interface Device {
@@ -47,6 +53,8 @@ export interface NodeKernel {
   readonly epoch: EpochGate;
   /** Whose programs are loaded. */
   readonly families: ReadonlySet<Family>;
+  /** Programs at sockets, as they should be while services are translated. */
+  socketHooks(): readonly { readonly key: SocketKey; readonly row: SocketRow }[];
   devices(): readonly Device[];
   addresses(): readonly DeviceAddress[];
   /** `ip route get`; undefined: unreachable. */

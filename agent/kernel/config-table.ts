@@ -18,6 +18,7 @@ const FLAGS = [
   ['allowVxlan', CanalConfigFlags.CONFIG_ALLOW_VXLAN],
   ['allowIpip', CanalConfigFlags.CONFIG_ALLOW_IPIP],
   ['allowSpoof', CanalConfigFlags.CONFIG_ALLOW_SPOOF],
+  ['services', CanalConfigFlags.CONFIG_SERVICES],
 ] as const satisfies readonly (readonly [keyof ConfigRow, number])[];
 
 /**

@@ -13,7 +13,8 @@ export interface MapSchema<Key, Row, K, V> {
   familyOf(key: Key): Family;
   encodeKey(key: Key): K;
   encodeRow(row: Row, key: Key): V;
-  decodeKey(key: K): Key;
+  /** @param family of the map that holds it */
+  decodeKey(key: K, family: Family): Key;
   decodeRow(value: V): Row;
 }
 
@@ -31,9 +32,9 @@ export class MapTable<Key, Row, K, V> implements Table<Key, Row> {
 
   list(): Map<string, { readonly key: Key; readonly row: Row }> {
     const rows = new Map<string, { readonly key: Key; readonly row: Row }>();
-    for (const map of this.maps.values()) {
+    for (const [family, map] of this.maps) {
       for (const raw of map.list()) {
-        const key = this.schema.decodeKey(raw.key);
+        const key = this.schema.decodeKey(raw.key, family);
         rows.set(this.schema.keyText(key), { key, row: this.schema.decodeRow(raw.value) });
       }
     }

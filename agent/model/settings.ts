@@ -46,6 +46,10 @@ export interface AgentSettings {
   /** Hook type for pods' devices and, where the kernel has it, tcx for the others. */
   readonly attachType: 'tc' | 'tcx';
   readonly fastPath: 'off' | 'local' | 'on';
+  /** Translate service addresses, as kube-proxy would. */
+  readonly services: boolean;
+  /** Directory of the node's cgroup (v2), whose sockets are translated; empty: found among the mounts. */
+  readonly cgroup: string;
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Events a second and CPU; 0: no limit. */
   readonly eventRate: number;

@@ -24,6 +24,8 @@ export interface AnyLedger {
   readonly shared: boolean;
   provides(key: string, side: 'desired' | 'actual'): readonly string[];
   refers(key: string): readonly string[];
+  /** What the removal of a row in the kernel waits for. */
+  after(key: string): readonly string[];
   allProvided(): readonly string[];
   referredNow(into: Set<string>): void;
   settle(): void;
@@ -36,13 +38,17 @@ export interface AnyLedger {
  */
 export class Ledger<Key, Row> implements AnyLedger {
   readonly name: string;
-  #desired: Rows<Key, Row> = new Map();
+  #desired = new Map<string, Keyed<Key, Row>>();
   #settled: Rows<Key, Row> | undefined;
   #actual: Map<string, Keyed<Key, Row>> | undefined;
   readonly #failures = new Map<string, Failure>();
   /** Keys that this apply has found different and not yet made right; those that earlier applies left so. */
   #open = new Set<string>();
   #pending: ReadonlySet<string> = new Set();
+  /** Keys that may differ; undefined: every key may. Saves comparing whole tables where the wish changed by a few rows. */
+  #suspects: Set<string> | undefined;
+  /** Keys whose wish was patched since the last apply. */
+  readonly #patched = new Set<string>();
 
   constructor(
     readonly table: Table<Key, Row>,
@@ -56,7 +62,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   get shared(): boolean {
-    return this.relations.provides !== undefined;
+    return this.relations.provides !== undefined && this.relations.countsNoUse !== true;
   }
 
   get size(): number | undefined {
@@ -78,15 +84,36 @@ export class Ledger<Key, Row> implements AnyLedger {
     const desired = new Map<string, Keyed<Key, Row>>();
     for (const row of rows) desired.set(this.table.keyText(row.key), row);
     this.#desired = desired;
+    this.#suspects = undefined;
+  }
+
+  /** Changes some rows of the wish; the rest of it stands. */
+  patch(put: Iterable<Keyed<Key, Row>>, gone: Iterable<Key>): void {
+    const touch = (text: string): void => {
+      this.#suspects?.add(text);
+      this.#patched.add(text);
+    };
+    for (const key of gone) {
+      const text = this.table.keyText(key);
+      this.#desired.delete(text);
+      touch(text);
+    }
+    for (const row of put) {
+      const text = this.table.keyText(row.key);
+      this.#desired.set(text, row);
+      touch(text);
+    }
   }
 
   /** Wants what is there: the table is left alone. */
   hold(): void {
     this.#desired = new Map(this.actual());
+    this.#suspects = undefined;
   }
 
   invalidate(): void {
     this.#actual = undefined;
+    this.#suspects = undefined;
   }
 
   /** @throws what the table's `list` throws */
@@ -95,14 +122,15 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   changes(): Changes {
-    const changes = this.#ranked(diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d)));
-    this.#open = new Set([...changes.put, ...changes.gone]);
+    const changes = this.#ranked(this.#differences());
+    this.#suspects = new Set([...changes.put, ...changes.gone]);
+    this.#open = new Set(this.#suspects);
     return changes;
   }
 
   /** Whether anything is to be done. */
   differs(): boolean {
-    const { put, gone } = diff(this.#desired, this.actual(), (a, d) => this.table.equal(a, d));
+    const { put, gone } = this.#differences();
     return put.length > 0 || gone.length > 0;
   }
 
@@ -111,7 +139,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   cause(key: string, verb: 'upsert' | 'remove'): Cause {
-    if (this.#settled === undefined || this.#pending.has(key)) return 'wanted';
+    if (this.#settled === undefined || this.#pending.has(key) || this.#patched.has(key)) return 'wanted';
     const before = this.#settled.get(key);
     if (verb === 'remove') return before === undefined ? 'mended' : 'wanted';
     const now = this.#desired.get(key);
@@ -145,14 +173,20 @@ export class Ledger<Key, Row> implements AnyLedger {
     return row === undefined ? [] : (this.relations.refers?.(row.key, row.row) ?? []);
   }
 
+  after(key: string): readonly string[] {
+    const row = this.#actual?.get(key);
+    return row === undefined ? [] : (this.relations.after?.(row.key, row.row) ?? []);
+  }
+
   /** Every token that the wish provides: what is missing when the table cannot even be read. */
   allProvided(): readonly string[] {
+    if (this.relations.provides === undefined) return [];
     return [...this.#desired.keys()].flatMap((key) => this.provides(key, 'desired'));
   }
 
   /** Adds every token that a row in the kernel refers to. */
   referredNow(into: Set<string>): void {
-    if (this.relations.refers === undefined) return;
+    if (this.relations.refers === undefined || this.relations.countsNoUse === true) return;
     for (const { key, row } of this.#actual?.values() ?? []) {
       for (const token of this.relations.refers(key, row)) into.add(token);
     }
@@ -162,10 +196,18 @@ export class Ledger<Key, Row> implements AnyLedger {
   settle(): void {
     this.#settled = this.#desired;
     this.#pending = this.#open;
+    this.#patched.clear();
     for (const [key, failure] of this.#failures) {
       const unwanted = failure.wish !== undefined ? !this.#desired.has(key) : this.#actual?.has(key) === false;
       if (unwanted) this.#failures.delete(key);
     }
+  }
+
+  #differences(): Changes {
+    const actual = this.actual();
+    const equal = (a: Row, d: Row): boolean => this.table.equal(a, d);
+    if (this.#suspects === undefined) return diff(this.#desired, actual, equal);
+    return diff(only(this.#desired, this.#suspects), only(actual, this.#suspects), equal);
   }
 
   #ranked(changes: Changes): Changes {
@@ -191,8 +233,18 @@ export class Ledger<Key, Row> implements AnyLedger {
       }
       this.#failures.delete(key);
       this.#open.delete(key);
+      this.#suspects?.delete(key);
       if (wish === undefined) this.#actual!.delete(key);
       else this.#actual!.set(key, wish);
     });
   }
+}
+
+function only<K, R>(rows: Rows<K, R>, keys: ReadonlySet<string>): Rows<K, R> {
+  const some = new Map<string, Keyed<K, R>>();
+  for (const key of keys) {
+    const row = rows.get(key);
+    if (row !== undefined) some.set(key, row);
+  }
+  return some;
 }

@@ -10,6 +10,7 @@ export interface Phase {
 /** The tables that the reconciler keeps, by the names that metrics and logs use. Maps of both families are one table. */
 export type TableName =
   | 'sysctl' | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
+  | 'socket' | 'canal_front' | 'canal_back' | 'canal_live'
   | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
@@ -39,6 +40,16 @@ export const ORDER: readonly Phase[] = [
   judged(put('canal_cidr', 'as peers; after them, because an exact address wins over a prefix')),
   judged(put('canal_endpoint', 'the pointer that puts a pod under its new tables, whole, in one write')),
   put('canal_local', 'delivery on the fast path, once the pod it delivers to is guarded'),
+
+  put('canal_live', 'services last, when pods can be reached; and of a service first what says that a backend is good, for whoever chooses it remembers it'),
+  put('canal_back', 'a slot beyond the count is asked for by nobody; one within it changes hands in one write, and both backends are good'),
+  put('canal_front', 'the count grows when every slot below it is filled, and shrinks before one is emptied'),
+  put('socket', 'programs at sockets translate once there is something to translate to'),
+
+  gone('socket', 'when they are switched off; before the rows go, so that no service is refused'),
+  gone('canal_front', 'a service that is gone: nobody asks for its slots any more'),
+  gone('canal_back', 'slots that no frontend counts'),
+  gone('canal_live', 'last: with it go UDP flows and affinity, which then choose among what is left'),
 
   gone('canal_local', 'stop delivering before the guard goes'),
   judged(gone('canal_endpoint', 'a pod that is gone: its device drops from here on')),

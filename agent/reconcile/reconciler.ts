@@ -144,13 +144,17 @@ class Run {
 
   #removable(ledger: AnyLedger, keys: readonly string[]): string[] {
     const referred = new Set<string>();
-    const wanted = new Set(ledger.allProvided());
-    if (ledger.shared) for (const other of this.ledgers.values()) other.referredNow(referred);
+    const wanted = new Set<string>();
+    if (ledger.shared) {
+      for (const token of ledger.allProvided()) wanted.add(token);
+      for (const other of this.ledgers.values()) other.referredNow(referred);
+    }
     return keys.filter((key) => {
       if (!ledger.has(key) || ledger.resting(key, 'remove', this.nowMs)) return false;
-      const used = inUse(ledger.provides(key, 'actual'), referred, wanted);
-      if (used) this.#blocked++;
-      return !used;
+      const used = ledger.shared && inUse(ledger.provides(key, 'actual'), referred, wanted);
+      const early = blockedBy(ledger.after(key), this.#missing) !== undefined;
+      if (used || early) this.#blocked++;
+      return !used && !early;
     });
   }
 

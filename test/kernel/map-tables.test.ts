@@ -100,7 +100,7 @@ tableContract('canal_route', () => {
 
 describe('the maps', () => {
   const config = {
-    fastLocal: true, fastOverlay: false, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false,
+    fastLocal: true, fastOverlay: false, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
     overlayIfindex: 5, uplinkIfindex: 2, vni: 1, vxlanPort: 8472, podMtu: 1450, vtepAddress: ip('192.0.2.9'), vtepMac: '02:00:00:00:00:01', logRate: 100,
   };
 

@@ -6,6 +6,8 @@ export interface FrontKey {
   readonly address: IpAddress;
   readonly port: number;
   readonly protocol: ProtocolNumber;
+  /** Whose packets it is for: those of pods and the node's own processes, or what comes in from elsewhere. */
+  readonly scope: 'inside' | 'outside';
 }
 
 export interface FrontRow {
@@ -52,6 +54,6 @@ export interface ServiceChanges {
 // ---- canonical texts of keys, by which rows of the kernel and of compile are the same
 
 export const backendText = ({ address, port }: BackendAddress): string => (address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`);
-export const frontText = ({ address, port, protocol }: FrontKey): string => `${backendText({ address, port })}/${protocol}`;
+export const frontText = ({ address, port, protocol, scope }: FrontKey): string => `${backendText({ address, port })}/${protocol}${scope === 'inside' ? '' : ' outside'}`;
 export const backText = ({ family, service, slot }: BackKey): string => `${service.toString(16)}/${family}/${slot}`;
 export const liveText = ({ service, backend }: LiveKey): string => `${service.toString(16)}/${backendText(backend)}`;

@@ -57,7 +57,7 @@ export function compileService(service: Service, slices: readonly EndpointSlice[
         for (const address of addresses) {
           if (address.family !== family) continue;
           const set = setOf(sets, service, port, family, scope, chosen, history);
-          const key: FrontKey = { address, port: port.port, protocol: port.protocol };
+          const key: FrontKey = { address, port: port.port, protocol: port.protocol, scope: 'inside' };
           const text = frontText(key);
           if (claims.has(text)) continue; // of the same service: the first rank stays
           const row: FrontRow = { service: set.id, backends: set.slots.length, affinityS: service.affinityS, dropEmpty: scope === 'local' && set.slots.length === 0 && chosen.any };

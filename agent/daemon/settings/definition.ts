@@ -53,6 +53,8 @@ export interface SettingValues {
   routeProtocol: number;
   attachType: AgentSettings['attachType'];
   fastPath: AgentSettings['fastPath'];
+  services: boolean;
+  cgroup: string;
   mapSizes: Readonly<Record<string, number>>;
   eventRate: number;
   logLevel: LogLevel;
@@ -185,6 +187,8 @@ export const SETTINGS: Settings = {
   routeProtocol: { flag: 'device-route-protocol', key: 'deviceRouteProtocol', env: ['FELIX_DEVICEROUTEPROTOCOL'], value: 'n', parse: number(1, 255), fallback: 3, help: 'protocol number of pods\' routes' },
   attachType: { flag: 'bpf-attach-type', key: 'bpfAttachType', env: ['FELIX_BPFATTACHTYPE'], value: 'TC|TCX', parse: oneOf('tc', 'tcx'), fallback: 'tc', help: 'hook of pods\' devices (tcx takes 8 ms longer to attach)' },
   fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|on', parse: oneOf('off', 'local', 'on'), fallback: 'on', help: 'redirect allowed packets past the host stack: on the node, and over the overlay' },
+  services: { flag: 'services', key: 'services', env: [], value: 'on|off', parse: (v) => (v === 'on' || v === 'off' ? v === 'on' : boolean(v)), fallback: true, help: 'translate service addresses, in place of kube-proxy' },
+  cgroup: { flag: 'cgroup-v2', key: 'cgroupV2', env: [], value: 'dir', parse: text, fallback: '', help: 'cgroup whose processes\' sockets are translated (default: where cgroup v2 is mounted)' },
   mapSizes: { flag: 'map-sizes', key: 'mapSizes', env: [], value: 'canal_x=n,…', parse: mapSizes, fallback: {}, help: 'rows of BPF maps, over the built-in sizes' },
   eventRate: { flag: 'event-rate', key: 'eventRate', env: [], value: 'n', parse: number(0, 1_000_000), fallback: 1000, help: 'flow events a second and CPU; 0: no limit' },
   logLevel: { flag: 'log-level', key: 'logSeverityScreen', env: ['FELIX_LOGSEVERITYSCREEN'], value: 'level', parse: logLevel, fallback: 'info', help: 'debug, info, warn or error' },

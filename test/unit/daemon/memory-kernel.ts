@@ -8,6 +8,8 @@ import type { AddressKey } from '../../../agent/kernel/address-table.js';
 import type { AttachmentKey } from '../../../agent/kernel/attachment-table.js';
 import type { FdbKey } from '../../../agent/kernel/fdb-table.js';
 import type { RuleKey, TableKey } from '../../../agent/kernel/policy-tables.js';
+import type { SocketKey, SocketRow } from '../../../agent/kernel/socket-table.js';
+import { backText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey } from '../../../agent/compile/services/rows.js';
 import type { RouteKey } from '../../../agent/kernel/route-table.js';
 import { FakeTable } from '../../support/fake-table.js';
 
@@ -36,6 +38,10 @@ export class MemoryKernel implements NodeKernel {
     cidrs: fake<Cidr, bigint>('canal_cidr', (k) => k.text),
     local: fake<IpAddress, number>('canal_local', (k) => k.text),
     endpoints: fake<number, EndpointRow>('canal_endpoint', String),
+    fronts: fake<FrontKey, FrontRow>('canal_front', frontText),
+    backs: fake<BackKey, BackendAddress>('canal_back', backText),
+    live: fake<LiveKey, 0>('canal_live', liveText),
+    sockets: fake<SocketKey, SocketRow>('socket', (k) => `${k.program} ${k.family}`),
   } satisfies KernelTables;
   readonly families = new Set([4] as const);
   readonly pods: Device[] = [];
@@ -55,6 +61,10 @@ export class MemoryKernel implements NodeKernel {
   addresses(): readonly DeviceAddress[] {
     const own = (ifindex: number, address: string): DeviceAddress => ({ ifindex, address: IpAddress.parse(address)!, scope: 'global', temporary: false, deprecated: false });
     return [own(2, '192.168.0.1'), ...[...this.tables.addresses.rows.values()].map(({ row }) => own(row.ifindex, row.address.text))];
+  }
+
+  socketHooks(): { key: SocketKey; row: SocketRow }[] {
+    return [{ key: { family: 4, program: 'canal_connect' }, row: { cgroup: 1n, program: 'canal_connect' } }];
   }
 
   routeTo(): undefined {

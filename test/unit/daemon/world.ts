@@ -43,14 +43,14 @@ export const endpoint = (name: string, ifindex: number, address: string): LocalE
   podMac: '0a:00:00:00:00:01', addresses: [IpAddress.parse(address)!], mtu: 1450, ifindex, hostMac: 'ee:ee:ee:ee:ee:ee',
 });
 
-export function snapshot(parts: { nodes?: readonly Node[]; pods?: readonly Pod[]; policies?: readonly Policy[] }): Snapshot {
+export function snapshot(parts: { nodes?: readonly Node[]; pods?: readonly Pod[]; policies?: readonly Policy[]; services?: Snapshot['services']; endpointSlices?: Snapshot['endpointSlices'] }): Snapshot {
   return {
     namespaces: new Map([['shop', { name: 'shop', labels: {} }]]),
     pods: new Map((parts.pods ?? []).map((p) => [`${p.namespace}/${p.name}`, p])),
     nodes: new Map((parts.nodes ?? NODES).map((n) => [n.name, n])),
     policies: new Map((parts.policies ?? []).map((p) => [`NetworkPolicy/${p.key.namespace}/${p.key.name}`, p])),
-    services: new Map(),
-    endpointSlices: new Map(),
+    services: parts.services ?? new Map(),
+    endpointSlices: parts.endpointSlices ?? new Map(),
     tiers: new Map([[DEFAULT_TIER.name, DEFAULT_TIER]]),
     problems: [],
   };
