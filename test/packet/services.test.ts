@@ -2,14 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { CanalFrontFlags } from '../../agent/kernel/abi.generated.js';
 import { ACK, frameBytes, HOST_MAC, RST, SCTP, sealed, SYN, TCP, tcp, UDP, udp, type Frame } from './frames.js';
 import { FAST_LOCAL, FAST_OVERLAY, podMac, SERVICES, VXLAN_PORT, type Party } from './node.js';
-import { denied, passed, redirected, Talk, useDevices, useNode } from './scene.js';
+import { denied, passed, redirected, useDevices, useNode } from './scene.js';
 import { type Backend, ServiceRows } from './service-rows.js';
 
 const devices = useDevices('cps');
 
 describe.each([4, 6] as const)('IPv%i services', (family) => {
   const node = useNode(family, devices.ifindexes);
-  const talk = new Talk(node);
   const services = new ServiceRows(node);
   const at = (party: Party, port = 8080): Backend => ({ address: node().at[party], port });
   const offer = (protocol: number, ...backends: Backend[]): void => services.put({ port: 80, protocol, backends });
