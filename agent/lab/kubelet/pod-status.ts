@@ -33,7 +33,7 @@ export function podStatus(pod: Pod, facts: PodFacts, now: string): Record<string
     startTime: facts.startTime,
     message: facts.problem ?? null,
     initContainerStatuses: facts.initContainers.length === 0 ? null : facts.initContainers.map((one) => containerStatus(one)),
-    containerStatuses: facts.containers.map((one) => containerStatus(one)),
+    containerStatuses: facts.containers.length === 0 ? pod.spec.containers.map(waiting) : facts.containers.map((one) => containerStatus(one)),
   };
 }
 
@@ -55,7 +55,8 @@ const TRUE: Verdict = { status: 'True' };
 
 function readinessOf(pod: Pod, facts: PodFacts, phase: string): Readonly<Record<string, Verdict>> {
   const initialized = facts.initContainers.every((one) => one.finalExitCode === 0 || (one.spec.restartPolicy === 'Always' && one.started));
-  const unready = facts.containers.filter((one) => !one.ready).map((one) => one.spec.name);
+  const ready = new Set(facts.containers.filter((one) => one.ready).map((one) => one.spec.name));
+  const unready = pod.spec.containers.map(({ name }) => name).filter((name) => !ready.has(name));
   const done: Verdict | undefined = phase === 'Succeeded' ? { status: 'False', reason: 'PodCompleted' } : phase === 'Failed' ? { status: 'False', reason: 'PodFailed' } : undefined;
   const containersReady: Verdict =
     done ?? (unready.length === 0 && initialized ? TRUE : { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` });
@@ -74,6 +75,11 @@ function condition(pod: Pod, type: string, verdict: Verdict, now: string): Condi
   const before = pod.status?.conditions?.find((one) => one.type === type);
   const lastTransitionTime = before?.status === verdict.status ? (before.lastTransitionTime ?? now) : now;
   return { type, ...verdict, lastTransitionTime };
+}
+
+/** Before there are containers: the sandbox is still being made. */
+function waiting({ name, image = '' }: Pod['spec']['containers'][number]): Record<string, unknown> {
+  return { name, image, imageID: '', ready: false, started: false, restartCount: 0, state: { waiting: { reason: 'ContainerCreating' } }, lastState: {} };
 }
 
 function containerStatus(one: ContainerFacts): Record<string, unknown> {

@@ -127,6 +127,12 @@ describe("a pod's status", () => {
     expect(conditions(podStatus(gated, facts({}), 'now'))).toMatchObject({ Ready: 'False', ContainersReady: 'True' });
   });
 
+  it('is not ready, and says that its containers wait, while its sandbox is being made', () => {
+    const status = podStatus(pod('p', { ready: false }), facts({ containers: [], problem: 'no network' }), 'now');
+    expect(conditions(status)).toMatchObject({ Ready: 'False', ContainersReady: 'False' });
+    expect(status).toMatchObject({ message: 'no network', containerStatuses: [{ name: 'c', ready: false, state: { waiting: { reason: 'ContainerCreating' } } }] });
+  });
+
   it('keeps the conditions of others, and the times of those that did not change', () => {
     const before = { ...pod('p'), status: { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: 'then' }, { type: 'theirs', status: 'False' }] } };
     const { conditions: after } = podStatus(before, facts({ containers: [container('c')] }), 'now') as { conditions: Condition[] };
