@@ -70,14 +70,14 @@ static __always_inline bool flow_expired(const struct canal_flow *flow, const st
 }
 
 // Not in canal_ct. The second look there is for a flow that another CPU moved
-// between our two lookups.
+// between our two lookups; a request is judged anew anyway.
 static __noinline struct canal_flow *flow_find_new(struct packet *packet)
 {
 	struct canal_flow *flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ctnew), &packet->key);
 
 	if (flow)
 		packet->flags |= PACKET_NEW;
-	else
+	else if (!packet_opens(packet))
 		flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ct), &packet->key);
 	return flow;
 }

@@ -7,10 +7,14 @@
 #include "packet.h"
 #include "track.h"
 
+// A frame's addresses, in words that copy at once. struct canal_endpoint has
+// them in the same order.
 struct forward_macs {
-	__u8 destination[6];
-	__u8 source[6];
+	__u32 words[3];
 };
+_Static_assert(__builtin_offsetof(struct canal_endpoint, pod_mac) % 4 == 0 &&
+	       __builtin_offsetof(struct canal_endpoint, host_mac) == __builtin_offsetof(struct canal_endpoint, pod_mac) + 6,
+	       "pod_mac and host_mac are the start of a frame");
 
 // Options and quoted sizes need the stack; so does a packet that would exceed the path.
 static __always_inline bool forward_fits(const struct packet *packet, const struct canal_config *config)
@@ -30,7 +34,6 @@ static __always_inline bool forward_hop(struct __sk_buff *skb, const struct forw
 	struct ipv6hdr *ip;
 #endif
 	void *data = (void *)(long)skb->data;
-	struct ethhdr *eth;
 
 	if (data + need > (void *)(long)skb->data_end) {
 		if (bpf_skb_pull_data(skb, need))
@@ -39,12 +42,9 @@ static __always_inline bool forward_hop(struct __sk_buff *skb, const struct forw
 		if (data + need > (void *)(long)skb->data_end)
 			return false;
 	}
-	eth = data;
 	ip = data + ETH_HLEN;
-	if (macs) {
-		__builtin_memcpy(eth->h_dest, macs->destination, sizeof(macs->destination));
-		__builtin_memcpy(eth->h_source, macs->source, sizeof(macs->source));
-	}
+	if (macs)
+		*(struct forward_macs *)data = *macs;
 #if CANAL_FAMILY == 4
 	__u32 check = ip->check + bpf_htons(0x0100); // RFC 1141
 
@@ -60,13 +60,10 @@ static __always_inline bool forward_hop(struct __sk_buff *skb, const struct forw
 static __always_inline int forward_local(struct __sk_buff *skb, const struct packet *packet, __u32 ifindex)
 {
 	const struct canal_endpoint *endpoint = bpf_map_lookup_elem(&canal_endpoint, &ifindex);
-	struct forward_macs macs;
 
 	if (!endpoint || endpoint->flags & ENDPOINT_DISABLED)
 		return TC_ACT_OK; // to_pod will say why not
-	__builtin_memcpy(macs.destination, endpoint->pod_mac, sizeof(macs.destination));
-	__builtin_memcpy(macs.source, endpoint->host_mac, sizeof(macs.source));
-	if (!forward_hop(skb, &macs))
+	if (!forward_hop(skb, (const struct forward_macs *)endpoint->pod_mac))
 		return TC_ACT_OK;
 	if (bpf_redirect_peer(ifindex, 0) != TC_ACT_REDIRECT)
 		return drop(skb, packet, DROP_REDIRECT_FAILED);

@@ -5,12 +5,28 @@
 
 #define ICMP_HEADER 8
 
+// A header of `type` at an offset known at compile time: copied, in words, from
+// where it lies if that is in the linear part, as headers nearly always are.
+// False: too short.
+#define parse_read(skb, offset, header)                                                              \
+	({                                                                                           \
+		const void *at = (const void *)(long)(skb)->data + (offset);                         \
+		bool read = true;                                                                    \
+		if (likely(at + sizeof(*(header)) <= (const void *)(long)(skb)->data_end))           \
+			*(header) = *(const typeof(*(header)) *)at;                                  \
+		else                                                                                 \
+			read = !bpf_skb_load_bytes(skb, offset, header, sizeof(*(header)));          \
+		read;                                                                                \
+	})
+
 #if CANAL_FAMILY == 4
+#define PLAIN_TRANSPORT (ETH_HLEN + sizeof(struct iphdr)) // without options
 #define ETH_P_FAMILY ETH_P_IP
 #define ETH_P_OTHER_FAMILY ETH_P_IPV6
 #define ICMP_PROTOCOL IPPROTO_ICMP
 #include "parse_ipv4.h"
 #else
+#define PLAIN_TRANSPORT (ETH_HLEN + sizeof(struct ipv6hdr))
 #define ETH_P_FAMILY ETH_P_IPV6
 #define ETH_P_OTHER_FAMILY ETH_P_IP
 #define ICMP_PROTOCOL IPPROTO_ICMPV6
@@ -23,21 +39,30 @@ static __always_inline bool has_ports(__u8 protocol)
 	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
 }
 
+struct tcp_start {
+	__be16 source, destination;
+	__be32 sequence, acknowledged;
+	__u8 offset, flags;
+	__be16 window;
+};
+
 // TCP: flags, and how big the segments will be that GSO cuts (skb->gso_size is
 // payload only).
 static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packet)
 {
-	__u8 header[14];
+	struct tcp_start tcp;
 	__u32 length;
 
-	if (packet->transport + 20 > packet->end ||
-	    bpf_skb_load_bytes(skb, packet->transport, header, sizeof(header)))
+	if (packet->transport + 20 > packet->end)
 		return DROP_UNPARSED;
-	packet->source_port_be = *(__be16 *)header;
-	packet->destination_port_be = *(__be16 *)(header + 2);
-	packet->policy_port_be = packet->destination_port_be;
-	packet->tcp_flags = header[13];
-	length = (header[12] >> 4) * 4;
+	if (likely(packet->transport == PLAIN_TRANSPORT) ? !parse_read(skb, PLAIN_TRANSPORT, &tcp)
+							 : bpf_skb_load_bytes(skb, packet->transport, &tcp, sizeof(tcp)))
+		return DROP_UNPARSED;
+	packet->source_port_be = tcp.source;
+	packet->destination_port_be = tcp.destination;
+	packet->policy_port_be = tcp.destination;
+	packet->tcp_flags = tcp.flags;
+	length = (tcp.offset >> 4) * 4;
 	if (length < 20 || packet->transport + length > packet->end)
 		return DROP_UNPARSED;
 	if (skb->gso_size)
@@ -47,14 +72,16 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packe
 
 static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *packet)
 {
-	__be16 ports[2];
+	struct { __be16 source, destination; } ports;
 
-	if (packet->transport + 8 > packet->end ||
-	    bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports)))
+	if (packet->transport + 8 > packet->end)
 		return DROP_UNPARSED;
-	packet->source_port_be = ports[0];
-	packet->destination_port_be = ports[1];
-	packet->policy_port_be = ports[1];
+	if (likely(packet->transport == PLAIN_TRANSPORT) ? !parse_read(skb, PLAIN_TRANSPORT, &ports)
+							 : bpf_skb_load_bytes(skb, packet->transport, &ports, sizeof(ports)))
+		return DROP_UNPARSED;
+	packet->source_port_be = ports.source;
+	packet->destination_port_be = ports.destination;
+	packet->policy_port_be = ports.destination;
 	if (skb->gso_size)
 		packet->segment = packet->transport - ETH_HLEN + 8 + skb->gso_size;
 	return 0;
