@@ -3,12 +3,12 @@ import type { Kind } from '../registry/kind.js';
 import { modelDocs } from '../schema/model-docs.js';
 import type { MergeRule, Schema } from '../schema/schema.js';
 
-/** Definitions of kinds and everything that they refer to. `prefix` is what a $ref starts with. */
-export function schemaDefinitions(kinds: readonly Kind[], prefix: string): Fields {
+/** Definitions of kinds and everything that they refer to, as OpenAPI 2 or 3 has them. */
+export function schemaDefinitions(kinds: readonly Kind[], version: 2 | 3): Fields {
   const definitions: Fields = {};
   for (const kind of kinds) {
     const name = definitionName(kind);
-    const writer = new DefinitionWriter(definitions, prefix, name.slice(0, name.lastIndexOf('.')));
+    const writer = new DefinitionWriter(definitions, version, name.slice(0, name.lastIndexOf('.')));
     const gvk = [{ group: kind.group, version: kind.version, kind: kind.kind }];
     if (kind.schema.model !== undefined) writer.define(kind.schema, name);
     else definitions[name] = writer.inline(kind.schema);
@@ -28,7 +28,7 @@ const META = new Set(['V1ObjectMeta', 'V1ListMeta', 'V1LabelSelector', 'V1LabelS
 class DefinitionWriter {
   constructor(
     private readonly definitions: Fields,
-    private readonly prefix: string,
+    private readonly version: 2 | 3,
     private readonly home: string,
   ) {}
 
@@ -67,10 +67,13 @@ class DefinitionWriter {
     };
   }
 
-  /** In a property a $ref stands in allOf, so that a description may stand beside it. */
+  /**
+   * In OpenAPI 3 a $ref stands in allOf, so that a description may stand beside it;
+   * in version 2 beside it, where kubectl's reader does not look into allOf.
+   */
   private property(schema: Schema): Fields {
     const reference = this.reference(schema);
-    return reference['$ref'] === undefined ? reference : { allOf: [reference], default: {} };
+    return reference['$ref'] === undefined || this.version === 2 ? reference : { allOf: [reference], default: {} };
   }
 
   private reference(schema: Schema): Fields {
@@ -78,7 +81,7 @@ class DefinitionWriter {
     const home = META.has(schema.model) ? 'io.k8s.apimachinery.pkg.apis.meta.v1' : this.home;
     const name = `${home}.${schema.goName ?? schema.model}`;
     this.define(schema, name);
-    return { $ref: `${this.prefix}${name}` };
+    return { $ref: `${this.version === 2 ? '#/definitions/' : '#/components/schemas/'}${name}` };
   }
 }
 

@@ -22,14 +22,14 @@ export function openApiV3(registry: Registry, group: string, version: string): F
   if (kinds.length === 0) return undefined;
   const paths: Fields = {};
   for (const kind of kinds) Object.assign(paths, pathsOf(kind, parametersV3));
-  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'v1.33.1' }, paths, components: { schemas: schemaDefinitions(kinds, '#/components/schemas/') } };
+  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'v1.33.1' }, paths, components: { schemas: schemaDefinitions(kinds, 3) } };
 }
 
-/** /openapi/v2, as JSON. */
+/** /openapi/v2. */
 export function openApiV2(registry: Registry): Fields {
   const paths: Fields = {};
   for (const kind of registry.kinds) Object.assign(paths, pathsOf(kind, parametersV2));
-  return { swagger: '2.0', info: { title: 'Kubernetes', version: 'v1.33.1' }, paths, definitions: schemaDefinitions(registry.kinds, '#/definitions/') };
+  return { swagger: '2.0', info: { title: 'Kubernetes', version: 'v1.33.1' }, paths, definitions: schemaDefinitions(registry.kinds, 2) };
 }
 
 const rootOf = (group: string, version: string): string => (group === '' ? `/api/${version}` : `/apis/${apiVersionOf(group, version)}`);

@@ -1,15 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { VERSION, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from '../discovery/discovery.js';
 import { openApiIndex, openApiV2, openApiV3 } from '../discovery/openapi.js';
+import { openApiProtobuf } from '../discovery/openapi-protobuf.js';
+import type { Fields } from '../kube-object.js';
 import { ApiError, noSuchPath } from '../status.js';
 import type { ApiContext } from '../verbs/context.js';
 import { exchangeOf, send, sendJson, sendStatus, statusOf, type Exchange } from './exchange.js';
+import { firstAccepted } from './media-type.js';
 import { parseResourcePath } from './resource-path.js';
 import type { PodRuntime } from '../pod-runtime.js';
 import { handleResource } from './resource-handler.js';
 import { serveReview, subresourceHandler } from './subresources.js';
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+const JSON_TYPE = 'application/json';
+const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+/** What kubectl calls it, though `@` may not stand in a media type. */
+const OPENAPI_V2_PROTOBUF_OLD = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
 
 /** Answers one request; never rejects. */
 export async function handleRequest(context: ApiContext, runtime: PodRuntime | undefined, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -65,8 +72,7 @@ function sendFound(exchange: Exchange, body: unknown): void {
 function sendOpenApi(exchange: Exchange, { registry }: ApiContext): void {
   const [, format, root, ...rest] = exchange.pathname.split('/').filter((segment) => segment !== '');
   if (format === 'v2' && root === undefined) {
-    if (!exchange.accept.includes('json') && !exchange.accept.includes('*/*')) throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json');
-    sendJson(exchange, 200, openApiV2(registry));
+    sendOpenApiV2(exchange, openApiV2(registry));
   } else if (format === 'v3' && root === undefined) {
     sendJson(exchange, 200, openApiIndex(registry));
   } else if (format === 'v3') {
@@ -74,4 +80,11 @@ function sendOpenApi(exchange: Exchange, { registry }: ApiContext): void {
   } else {
     throw noSuchPath();
   }
+}
+
+function sendOpenApiV2(exchange: Exchange, document: Fields): void {
+  const type = firstAccepted(exchange.accept, [JSON_TYPE, OPENAPI_V2_PROTOBUF, OPENAPI_V2_PROTOBUF_OLD]);
+  if (type === undefined) throw new ApiError(406, 'NotAcceptable', `only the following media types are accepted: ${JSON_TYPE}, ${OPENAPI_V2_PROTOBUF}`);
+  if (type === JSON_TYPE) sendJson(exchange, 200, document);
+  else send(exchange, 200, openApiProtobuf(document), OPENAPI_V2_PROTOBUF);
 }

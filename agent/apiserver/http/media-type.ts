@@ -21,3 +21,13 @@ export function wantedForm(accept: string): Wanted {
   }
   return { form: 'Object', yaml: false };
 }
+
+/** The first type of `Accept`, in its order, that is offered; a wildcard or no `Accept` takes the first offer. */
+export function firstAccepted<Type extends string>(accept: string, offers: readonly Type[]): Type | undefined {
+  for (const clause of accept.split(',')) {
+    const type = clause.split(';')[0]?.trim() ?? '';
+    const match = type === '' || type === '*/*' || type === 'application/*' ? offers[0] : offers.find((offer) => offer === type);
+    if (match !== undefined) return match;
+  }
+  return undefined;
+}
