@@ -4,7 +4,7 @@
 set -eu
 
 packages='clang llvm bpftool libbpf-dev libnl-3-dev libnl-route-3-dev libelf-dev zlib1g-dev pkg-config gcc g++ make libc6-dev python3
-	iproute2 iputils-ping procps util-linux openssl curl jq iperf3 tcpdump socat ncat ethtool
+	iproute2 iptables ipset nftables iputils-ping procps util-linux openssl curl jq iperf3 tcpdump socat ncat ethtool
 	etcd-server containernetworking-plugins ca-certificates'
 missing=
 for package in $packages; do

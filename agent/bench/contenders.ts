@@ -1,5 +1,6 @@
 import { startCanalNode, type CanalNode } from './canal-node.js';
 import { BenchLab } from './lab.js';
+import { felixRules } from './felix-rules.js';
 import { endsOf, limitEndsOf, NODES, type Ends } from './lab-plan.js';
 import type { PolicySize } from './policies.js';
 import type { Path } from './report.js';
@@ -16,7 +17,8 @@ type Make = (lab: BenchLab, size: PolicySize) => Promise<Pick<Contender, 'ends'>
 /**
  * `bare` routes without policy; `limit` does not even route; `canal-policy` is
  * canal as it is by default; `canal-local` and `canal-stack` leave packets to
- * the host stack across nodes, and always.
+ * the host stack across nodes, and always; `felix` is Canal's way, with
+ * iptables-legacy as its images choose where that is in use, or on nftables.
  */
 const CONTENDERS: Readonly<Record<string, Make>> = {
   bare: () => Promise.resolve({ ends: endsOf, nodes: [] }),
@@ -24,6 +26,8 @@ const CONTENDERS: Readonly<Record<string, Make>> = {
   'canal-policy': canal('on'),
   'canal-local': canal('local'),
   'canal-stack': canal('off'),
+  felix: felix('iptables-legacy-restore'),
+  'felix-nft': felix('iptables-nft-restore'),
 };
 
 export const contenderNames = (): string[] => Object.keys(CONTENDERS);
@@ -60,5 +64,20 @@ function canal(fastPath: 'off' | 'local' | 'on'): Make {
       await Promise.all(nodes.map((node) => node.close()));
       throw error;
     }
+  };
+}
+
+/** Connection tracking's table is the machine's: closed connections leave it soon, so that it is not what is measured. */
+const CONNTRACK = ['net.netfilter.nf_conntrack_tcp_timeout_time_wait=1', 'net.netfilter.nf_conntrack_tcp_timeout_close=1', 'net.netfilter.nf_conntrack_tcp_timeout_last_ack=1'];
+
+function felix(restore: string): Make {
+  return (lab, size) => {
+    for (const { name } of NODES) {
+      const { sets, tables } = felixRules(name, size);
+      lab.run(name, ['ipset', 'restore'], sets);
+      lab.run(name, [restore], tables);
+      lab.run(name, ['sysctl', '-qw', ...CONNTRACK]);
+    }
+    return Promise.resolve({ ends: endsOf, nodes: [] });
   };
 }

@@ -44,6 +44,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const args = [metric, clientNetns, serverNetns, address, PORT, warmMs, countMs, connections, clientCpu, serverCpu].map(String);
   const result = JSON.parse(await output(loadTool(), args)) as LoadResult;
   if (result.errors > 0) throw new CanalError('KERNEL', `${options.metric} to ${address}: ${result.errors} of ${result.samples} failed`);
+  if (!(result.value > 0) || result.cpuUs === 0) throw new CanalError('KERNEL', `${options.metric} to ${address}: nothing was counted`);
   return options.perCpuSecond ? perCpuSecond(result, options.metric) : result;
 }
 

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import { bench } from '../bench/bench.js';
 import { contenderNames } from '../bench/contenders.js';
+import { programCosts, type ProgramCost } from '../bench/programs.js';
 import type { PolicySize } from '../bench/policies.js';
 import type { Metric, Path, Row } from '../bench/report.js';
 
@@ -23,7 +24,7 @@ interface Flags {
 
 /** `canal bench`: contenders in identical labs, interleaved. Needs root, touches only namespaces of its own. */
 export function registerBench(program: Command): void {
-  program
+  const command = program
     .command('bench')
     .description('measure pod traffic under canal and under what it is compared with, each in a lab of its own')
     .option('--contenders <names>', `of ${contenderNames().join(', ')}`, among(contenderNames()), ['bare', 'limit', 'canal-policy'])
@@ -37,7 +38,25 @@ export function registerBench(program: Command): void {
     .option('--per-cpu-second', 'count per second of processor time, for a machine that others use too')
     .option('--json <file>', 'write the result here; - for standard output')
     .action(run);
+  command
+    .command('programs')
+    .description('nanoseconds of one program for one packet, less those of an empty program; sends nothing')
+    .option('--table-sizes <list>', 'peers, CIDRs and flows in the maps, comma separated', counts, [10, 1000, 100_000, 1_000_000])
+    .option('--repeats <n>', 'measurements of each', whole, 31)
+    .action(runPrograms);
 }
+
+function runPrograms(flags: { readonly tableSizes: number[]; readonly repeats: number }, command: Command): void {
+  // --json is the parent's option too, and a parent takes its options wherever they stand.
+  const { json } = command.optsWithGlobals<{ json?: string }>();
+  const costs = programCosts(flags.tableSizes, flags.repeats);
+  const text = `${JSON.stringify(costs, undefined, 2)}\n`;
+  if (json === '-') process.stdout.write(text);
+  else process.stdout.write(costs.map(costLine).join(''));
+  if (json !== undefined && json !== '-') writeFileSync(json, text);
+}
+
+const costLine = ({ packet, tableSize, ns }: ProgramCost): string => `${packet.padEnd(16)}${String(tableSize).padStart(9)} rows ${ns.median.toFixed(0).padStart(6)} ns  (${ns.min} to ${ns.max})\n`;
 
 async function run(flags: Flags): Promise<void> {
   const stop = new AbortController();
@@ -79,6 +98,13 @@ function whole(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 60_000) throw new InvalidArgumentError('a whole number from 1 to 60000');
   return value;
+}
+
+function counts(text: string): number[] {
+  return text.split(',').map((each) => {
+    if (!/^\d{1,7}$/.test(each) || Number(each) > 4_000_000) throw new InvalidArgumentError(`${each} is no number up to 4000000`);
+    return Number(each);
+  });
 }
 
 function sizes(text: string): PolicySize[] {
