@@ -44,6 +44,11 @@ export class Dataplane {
     this.object.close();
   }
 
+  /** Descriptor of a program of the object, to attach it for real. */
+  programFd(name: string): number {
+    return this.object.program(name).fd;
+  }
+
   put(map: string, key: Buffer, value: Buffer): void {
     native('canal_map_update', map, this.fd(map), key, value, 1, 0, Buffer.alloc(4));
   }
