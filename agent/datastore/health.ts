@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { ApiError } from './api-error.js';
 
 /** What a reflector does now. `waiting`: between failed attempts. */
 export type ReflectorState = 'listing' | 'watching' | 'waiting' | 'closed';
@@ -39,9 +40,16 @@ export interface DatastoreHealth {
   readonly resources: readonly ReflectorHealth[];
 }
 
-/** One log line when the API server is lost and one when it is back, however many resources notice. */
+/** Said by what stands before an API server that does not answer. */
+const GATEWAY = new Set([502, 503, 504]);
+
+/**
+ * What the resources know together of the API server: one log line when it is
+ * lost and one when it is back, and nobody sleeps on once another has reached it.
+ */
 export class Contact {
   readonly #failing = new Set<string>();
+  readonly #asleep = new Set<AbortController>();
   readonly #log: Logger;
   readonly #clock: Clock;
   #lostAt = 0;
@@ -66,8 +74,22 @@ export class Contact {
     this.#failing.add(resource);
   }
 
+  /**
+   * Waits between attempts. Who had no answer at all tries again as soon as
+   * another resource has one; an error that was answered is the resource's own.
+   */
+  async sleep(ms: number, error: unknown, signal: AbortSignal): Promise<void> {
+    if (error instanceof ApiError && error.status !== undefined && !GATEWAY.has(error.status)) return this.#clock.sleep(ms, signal);
+    const sleeper = new AbortController();
+    this.#asleep.add(sleeper);
+    await this.#clock.sleep(ms, AbortSignal.any([signal, sleeper.signal]));
+    this.#asleep.delete(sleeper);
+  }
+
   good(resource: string): void {
-    if (!this.#failing.delete(resource) || this.#failing.size > 0) return;
+    if (!this.#failing.delete(resource)) return;
+    for (const sleeper of this.#asleep) sleeper.abort();
+    if (this.#failing.size > 0) return;
     this.#log.info({ lostForMs: Math.round(this.#clock.monotonic() - this.#lostAt) }, 'API server regained');
   }
 }

@@ -188,7 +188,7 @@ export class Reflector<T> {
 
   /** Decides where to go on after `error`, and waits. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, contact, resource } = this.#options;
+    const { contact, resource } = this.#options;
     const listing = this.#version === '';
     this.#lastError = error instanceof Error ? error.message : String(error);
     if (isExpired(error)) {
@@ -202,7 +202,7 @@ export class Reflector<T> {
     contact.failed(resource.plural, error);
     this.#state = 'waiting';
     const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
-    await clock.sleep(this.#backoff.nextMs(retryAfterMs), signal);
+    await contact.sleep(this.#backoff.nextMs(retryAfterMs), error, signal);
   }
 
   #touch(): void {
