@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   policy: async () => (await import('./commands/policy.js')).register,
   peers: async () => (await import('./commands/peers.js')).register,
   conntrack: async () => (await import('./commands/conntrack.js')).register,
+  services: async () => (await import('./commands/services.js')).register,
   drops: async () => (await import('./commands/drops.js')).register,
   routes: async () => (await import('./commands/routes.js')).register,
   maps: async () => (await import('./commands/maps.js')).register,

@@ -38,7 +38,9 @@ export function metricsSource({ kernel, loop, datastore, conditions, pump }: Met
     endpoints: () => loop.view?.facts.endpoints.length ?? 0,
     policies: () => loop.view?.snapshot.policies.size ?? 0,
     epoch: () => kernel.epoch.read(),
-    problems: () => (loop.view === undefined ? 0 : loop.view.snapshot.problems.length + (loop.view.planned.overlay?.problems.length ?? 0)),
+    services: () => loop.services.compiler.compiled.size,
+    servicesEmpty: () => loop.services.empty(),
+    problems: () => (loop.view === undefined ? 0 : loop.view.snapshot.problems.length + loop.services.compiler.problems().length + (loop.view.planned.overlay?.problems.length ?? 0)),
     applies: () => loop.record.applies,
     eventsLost: () => (kernel.maps.full().get('events') ?? 0) + pump.unreadable,
   };

@@ -38,6 +38,13 @@ export class ServiceRows {
     }
   }
 
+  /** Frontends without a backend. */
+  empty(): number {
+    let count = 0;
+    for (const { row } of this.options.ledgers.fronts.desired.values()) if (row.backends === 0) count++;
+    return count;
+  }
+
   #loaded(family: Family): boolean {
     return this.options.families.has(family);
   }

@@ -18,6 +18,8 @@ export interface MetricsSource {
   reflectorFailures(): Series; // resource
   endpoints(): number;
   policies(): number;
+  services(): number;
+  servicesEmpty(): number;
   epoch(): number;
   problems(): number;
   applies(): number;
@@ -37,9 +39,11 @@ const LABELED: readonly [keyof MetricsSource & ('drops' | 'mapRows' | 'mapCapaci
   ['reflectorFailures', 'gauge', 'canal_reflector_failures', 'resource', 'Failures in a row of listing or watching the resource'],
 ];
 
-const PLAIN: readonly [keyof MetricsSource & ('endpoints' | 'policies' | 'epoch' | 'problems' | 'applies' | 'eventsLost'), 'counter' | 'gauge', string, string][] = [
+const PLAIN: readonly [keyof MetricsSource & ('endpoints' | 'policies' | 'services' | 'servicesEmpty' | 'epoch' | 'problems' | 'applies' | 'eventsLost'), 'counter' | 'gauge', string, string][] = [
   ['endpoints', 'gauge', 'canal_endpoints', 'Pods attached on this node'],
   ['policies', 'gauge', 'canal_policies', 'Policies in the cluster'],
+  ['services', 'gauge', 'canal_services', 'Services that are translated'],
+  ['servicesEmpty', 'gauge', 'canal_service_frontends_empty', 'Addresses of services that refuse or drop, having no backend'],
   ['epoch', 'gauge', 'canal_policy_epoch', 'Policy epoch in the kernel'],
   ['problems', 'gauge', 'canal_problems', 'Objects or fields that cannot be used'],
   ['applies', 'counter', 'canal_applies_total', 'Times that kernel and desired state were compared'],

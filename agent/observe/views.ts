@@ -161,6 +161,62 @@ export interface MapView {
   readonly pin: string;
 }
 
+export interface ServiceFrontendView {
+  /** `ADDRESS:PORT`. */
+  readonly address: string;
+  readonly protocol: string;
+  readonly kind: 'clusterIp' | 'loadBalancer' | 'externalIp';
+  /** That the kernel chooses from. */
+  readonly backends: number;
+  /** `in force`, or what is not as it should be. */
+  readonly kernel: string;
+}
+
+export interface ServiceBackendView {
+  /** Name of the service's port, or its number. */
+  readonly port: string;
+  readonly protocol: string;
+  readonly address: string;
+  readonly node: string;
+  /** Pod, `NAMESPACE/NAME`. */
+  readonly target: string;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  /** Zones and nodes that should use it. */
+  readonly hints: readonly string[];
+  /** By which traffic policies this node uses it. */
+  readonly usedFor: readonly ('cluster' | 'local')[];
+  /** Whether the kernel has it. */
+  readonly kernel: boolean;
+}
+
+export interface ServiceView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly type: string;
+  /** 0: none. */
+  readonly affinitySeconds: number;
+  readonly internalPolicy: 'cluster' | 'local';
+  readonly externalPolicy: 'cluster' | 'local';
+  readonly state: string;
+  readonly frontends: readonly ServiceFrontendView[];
+  readonly backends: readonly ServiceBackendView[];
+}
+
+/** What becomes of a packet to a service's address, by the kernel's rows. */
+export interface TranslationView {
+  /** `NAMESPACE/NAME`. */
+  readonly service: string;
+  readonly frontend: string;
+  /** All that may be chosen. None: see outcome. */
+  readonly backends: readonly string[];
+  /** `translated`, `refused` or `dropped`. */
+  readonly outcome: string;
+  /** The one that the rest of the trace is about. */
+  readonly traced: string | null;
+}
+
 /** One policy decision on the way of a packet. */
 export interface TraceStep {
   readonly hook: string;
@@ -187,6 +243,8 @@ export interface TraceView {
   readonly port: number;
   readonly allow: boolean;
   readonly reason: string;
+  /** Null: the destination is no service's address. */
+  readonly translation: TranslationView | null;
   readonly steps: readonly TraceStep[];
   readonly notes: readonly string[];
 }

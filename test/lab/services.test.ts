@@ -5,7 +5,8 @@ import type { Lab } from '../../agent/lab/lab.js';
 import { processesOf } from '../../agent/lab/machine/cgroup.js';
 import { must } from '../../agent/lab/machine/process.js';
 import type { ProbeAnswer } from '../../agent/lab/probe.js';
-import { agentStatus, applyPolicy, createNamespace, createPod, deletePods, deletePolicies, startTestLab } from './cluster.js';
+import { addressOf, agentStatus, applyPolicy, askAgent, createNamespace, createPod, deletePods, deletePolicies, startTestLab } from './cluster.js';
+import type { ServiceView, TraceView } from '../../agent/observe/views.js';
 import { eventually } from './eventually.js';
 
 let lab: Lab;
@@ -151,6 +152,29 @@ describe('policy', () => {
     expect((await tcp('far')).answer).toBe('web-1');
     await deletePolicies(lab, 'shop');
     await lab.client.remove(PODS, { namespace: 'shop', name: 'stranger' }, { gracePeriodSeconds: 0 });
+  });
+});
+
+describe('what canal tells', () => {
+  it('of a service is what the kernel has', async () => {
+    const [view] = await askAgent<ServiceView[]>(lab, 1, '/v1/services', { name: 'shop/web' });
+    expect(view).toMatchObject({ type: 'ClusterIP', state: 'in force' });
+    expect(view!.frontends.map(({ address, protocol, backends, kernel }) => [address, protocol, backends, kernel])).toEqual([
+      [`${clusterIp('web')}:80`, 'TCP', 2, 'in force'],
+      [`${clusterIp('web')}:53`, 'UDP', 2, 'in force'],
+    ]);
+    expect(view!.backends.filter(({ port }) => port === 'http').map(({ address, node, target, ready, usedFor, kernel }) => [address, node, target, ready, usedFor, kernel]).sort()).toEqual([
+      [`${addressOf(lab, 'shop/web-0')}:8080`, 'node1', 'shop/web-0', true, ['cluster'], true],
+      [`${addressOf(lab, 'shop/web-1')}:8080`, 'node2', 'shop/web-1', true, ['cluster'], true],
+    ].sort());
+  });
+
+  it('of a packet to a service is where it ends up', async () => {
+    const trace = (to: string): Promise<TraceView> => askAgent<TraceView>(lab, 1, '/v1/trace', { from: 'shop/client', to, port: '80' });
+    const near = await trace('shop/near');
+    expect(near.translation).toEqual({ service: 'shop/near', frontend: `${clusterIp('near')}:80`, backends: [`${addressOf(lab, 'shop/web-0')}:8080`], outcome: 'translated', traced: `${addressOf(lab, 'shop/web-0')}:8080` });
+    expect(near.steps.map(({ direction, pod }) => [direction, pod])).toEqual([['egress', 'shop/client'], ['ingress', 'shop/web-0']]);
+    expect(await trace(clusterIp('nobody'))).toMatchObject({ allow: false, translation: { outcome: 'refused', traced: null } });
   });
 });
 

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { TraceStep, TraceView } from '../../observe/views.js';
+import type { TraceStep, TraceView, TranslationView } from '../../observe/views.js';
 import { inspection, show, type InspectionOptions } from '../inspection.js';
 
 interface TraceOptions extends InspectionOptions {
@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .command('trace')
     .description('may this packet pass, and by which rule? From the policies, and from the rows in the kernel')
     .requiredOption('--from <pod|ip>', 'sender: NAMESPACE/POD or an address')
-    .requiredOption('--to <pod|ip>', 'receiver: NAMESPACE/POD or an address')
+    .requiredOption('--to <pod|service|ip>', 'receiver: NAMESPACE/POD, NAMESPACE/SERVICE or an address')
     .addOption(new Option('--protocol <name>', 'TCP, UDP, SCTP, ICMP or a number').default('TCP'))
     .option('--port <n>', 'destination port (ICMP: type)');
   inspection(command).action(async (options: TraceOptions) => {
@@ -26,7 +26,15 @@ export function register(program: Command): void {
 function traceText(view: TraceView): string {
   const port = view.port === 0 ? '' : ` port ${view.port}`;
   const head = `${view.from} -> ${view.to}, ${view.protocol}${port}: ${view.allow ? 'ALLOWED' : 'DENIED'} (${view.reason})\n`;
-  return head + view.steps.map(stepText).join('') + view.notes.map((note) => `note: ${note}\n`).join('');
+  return head + translationText(view.translation) + view.steps.map(stepText).join('') + view.notes.map((note) => `note: ${note}\n`).join('');
+}
+
+function translationText(translation: TranslationView | null): string {
+  if (translation === null) return '';
+  const { service, frontend, backends, outcome, traced } = translation;
+  if (traced === null) return `service ${service} at ${frontend}: no backend, ${outcome}\n`;
+  const others = backends.length === 1 ? '' : `, one of ${backends.slice(0, 8).join(', ')}${backends.length > 8 ? ` and ${backends.length - 8} more` : ''}`;
+  return `service ${service} at ${frontend}: becomes ${traced}${others}\n`;
 }
 
 function stepText(step: TraceStep, i: number): string {

@@ -6,6 +6,7 @@ import { mapsView } from './maps.js';
 import { peersView } from './peers.js';
 import { policiesView } from './policies.js';
 import { routesView } from './routes.js';
+import { servicesView } from './services.js';
 import type { AdminSources } from './sources.js';
 import { statusView } from './status.js';
 import { traceView } from './trace.js';
@@ -20,6 +21,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ['/v1/conntrack', conntrackView],
   ['/v1/drops', dropsView],
   ['/v1/routes', routesView],
+  ['/v1/services', servicesView],
   ['/v1/maps', mapsView],
   ['/v1/trace', traceView],
 ]);

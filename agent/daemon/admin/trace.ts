@@ -5,11 +5,13 @@ import { icmpPort, judge, type Judgement, type Packet } from '../../compile/poli
 import { lookup, type Lookup } from '../../compile/policy/lookup.js';
 import { ICMP, ICMPV6 } from '../../model/objects.js';
 import type { Direction } from '../../model/policy.js';
-import type { TraceStep, TraceView } from '../../observe/views.js';
+import type { TraceStep, TraceView, TranslationView } from '../../observe/views.js';
 import type { AppliedView } from '../apply-loop.js';
 import { policyMaps } from '../policy-way.js';
 import { addressOwners } from './owners.js';
 import { protocolName, protocolNumber } from './protocols.js';
+import { frontText, backendText, type FrontKey } from '../../compile/services/rows.js';
+import { lookUpService } from './service-lookup.js';
 import { applied, hex, table, type AdminSources } from './sources.js';
 
 /**
@@ -23,17 +25,35 @@ export function traceView(sources: AdminSources, query: URLSearchParams): TraceV
   const port = portOf(query.get('port'), protocol);
   const from = resolve(view, query.get('from') ?? '', '--from');
   const to = resolve(view, query.get('to') ?? '', '--to');
-  const packet: Packet = { source: from.address, destination: to.address, protocol, port };
-  const steps = (['egress', 'ingress'] as const).flatMap((direction) => traceStep(sources, view, direction, packet));
+  const translated = translate(sources, { address: to.address, port, protocol, scope: 'inside' });
+  const packet: Packet = translated.backend === undefined ? { source: from.address, destination: to.address, protocol, port } : { source: from.address, destination: translated.backend.address, protocol, port: translated.backend.port };
+  const { translation } = translated;
+  const refused = translation !== null && translation.traced === null;
+  const steps = refused ? [] : (['egress', 'ingress'] as const).flatMap((direction) => traceStep(sources, view, direction, packet));
   const denied = steps.find((step) => !step.allow);
   return {
     from: from.name, to: to.name,
     protocol: protocolName(protocol),
     port,
-    allow: denied === undefined,
-    reason: denied === undefined ? (steps.length === 0 ? 'no pod of this node is on either end' : 'every end allows it') : `by ${denied.rule === '' ? denied.policy : denied.rule}`,
+    allow: denied === undefined && !refused,
+    reason: refused ? `the service has no backend: ${translation.outcome}` : denied === undefined ? (steps.length === 0 ? 'no pod of this node is on either end' : 'every end allows it') : `by ${denied.rule === '' ? denied.policy : denied.rule}`,
+    translation,
     steps,
     notes: notes(view, packet, steps),
+  };
+}
+
+/** A service's address by its backends; the first stands for all in what follows. */
+function translate({ loop }: AdminSources, key: FrontKey): { readonly translation: TranslationView | null; readonly backend?: { readonly address: IpAddress; readonly port: number } | undefined } {
+  const found = lookUpService(loop.ledgers, key);
+  if (found === undefined) return { translation: null };
+  const backends = found.slots.filter((backend) => backend !== undefined);
+  const owner = [...loop.services.compiler.compiled.values()].flatMap(({ claims }) => claims.get(frontText(key)) ?? []).find(({ row }) => row.service === found.front.service);
+  const [backend] = backends;
+  const outcome = backend !== undefined ? 'translated' : found.front.dropEmpty ? 'dropped' : 'refused';
+  return {
+    backend,
+    translation: { service: owner?.service ?? hex(found.front.service), frontend: backendText(key), backends: backends.map(backendText), outcome, traced: backend === undefined ? null : backendText(backend) },
   };
 }
 
@@ -115,7 +135,7 @@ function notes(view: AppliedView, packet: Packet, steps: readonly TraceStep[]): 
   ];
 }
 
-/** A pod's first address by `NAMESPACE/NAME`, or an address. @throws CanalError('CONFIG') */
+/** A pod's first address by `NAMESPACE/NAME`, a service's where no pod has the name, or an address. @throws CanalError('CONFIG') */
 function resolve(view: AppliedView, text: string, option: string): { readonly address: IpAddress; readonly name: string } {
   const literal = IpAddress.parse(text);
   if (literal !== undefined) {
@@ -126,7 +146,9 @@ function resolve(view: AppliedView, text: string, option: string): { readonly ad
   const address = local ?? view.snapshot.pods.get(text)?.addresses[0];
   if (address !== undefined) return { address, name: `${text} (${address.text})` };
   const known = view.snapshot.pods.has(text);
-  throw new CanalError('CONFIG', `${option}: ${known ? `pod ${text} has no address` : `${JSON.stringify(text)} is neither an address nor a pod (NAMESPACE/NAME)`}`, { subject: option });
+  const service = known ? undefined : view.snapshot.services.get(text)?.clusterIps[0];
+  if (service !== undefined) return { address: service, name: `${text} (${service.text})` };
+  throw new CanalError('CONFIG', `${option}: ${known ? `pod ${text} has no address` : `${JSON.stringify(text)} is neither an address nor a pod or service (NAMESPACE/NAME)`}`, { subject: option });
 }
 
 function portOf(text: string | null, protocol: number): number {
