@@ -4,6 +4,9 @@ import type { Registry } from '../registry/registry.js';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
+/** Namespaces are deleted one by one. */
+const verbsOf = ({ custom, kind }: Kind): string[] => (!custom && kind === 'Namespace' ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS);
+
 /** Reported by /version. The models that give the schemas are of a newer Kubernetes, the behaviour is of this one. */
 export const VERSION: Fields = { major: '1', minor: '33', gitVersion: 'v1.33.1+canal', gitCommit: '', gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z', goVersion: `node ${process.version}`, compiler: 'v8', platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}` };
 
@@ -67,7 +70,7 @@ export function apiResourceList(registry: Registry, group: string, version: stri
       singularName: kind.singular,
       namespaced: kind.namespaced,
       kind: kind.kind,
-      verbs: VERBS,
+      verbs: verbsOf(kind),
       ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
       ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
     },
@@ -112,7 +115,7 @@ function discoveredResource(kind: Kind): Fields {
     responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
-    verbs: VERBS,
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
     ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
     ...(subresources.length > 0 ? { subresources } : {}),

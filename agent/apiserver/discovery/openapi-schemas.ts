@@ -39,6 +39,10 @@ class DefinitionWriter {
   }
 
   inline(schema: Schema): Fields {
+    return { ...described(schema.description), ...this.form(schema) };
+  }
+
+  private form(schema: Schema): Fields {
     switch (schema.type) {
       case 'object':
         return this.object(schema);

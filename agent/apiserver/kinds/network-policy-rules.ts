@@ -43,7 +43,7 @@ function policyTypeErrors(types: readonly string[]): FieldError[] {
 
 function portErrors(port: V1NetworkPolicyPort, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const protocols = ['SCTP', 'TCP', 'UDP'];
+  const protocols = ['TCP', 'UDP', 'SCTP'];
   if (port.protocol !== undefined && !protocols.includes(port.protocol)) errors.push(fieldError.notSupported(`${path}.protocol`, port.protocol, protocols));
   if (port.port === undefined) {
     if (port.endPort !== undefined) errors.push(fieldError.invalid(`${path}.endPort`, port.endPort, '`port` must be specified when `endPort` is set'));

@@ -119,7 +119,7 @@ function defaultJobSpec(spec: V1JobSpec): void {
   fill(spec, 'manualSelector', false);
 }
 
-/** A job selects its pods by a label with its own uid. */
+/** A job selects its pods by a label with its own uid, and has its template's labels where it has none. */
 function prepareJob(draft: KubeObject): void {
   emptyStatus({})(draft);
   const spec = specOf<V1JobSpec>(draft);
@@ -128,6 +128,7 @@ function prepareJob(draft: KubeObject): void {
   spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
   const labels = { 'batch.kubernetes.io/controller-uid': uid, 'batch.kubernetes.io/job-name': draft.metadata.name ?? '', 'controller-uid': uid, 'job-name': draft.metadata.name ?? '' };
   spec.template.metadata = { ...spec.template.metadata, labels: { ...spec.template.metadata?.labels, ...labels } };
+  draft.metadata.labels ??= { ...spec.template.metadata.labels };
 }
 
 function defaultCronJob(draft: KubeObject): void {

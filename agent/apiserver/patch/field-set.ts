@@ -41,7 +41,7 @@ function walk(value: unknown, schema: Schema, path: FieldPath, leaves: Map<Field
     for (const item of value as unknown[]) walkItem(item, schema, pathOf(path, itemStep(item, schema)), leaves);
   } else if (Array.isArray(value) && merge?.set === true) {
     for (const item of value as unknown[]) leaves.set(pathOf(path, `v:${JSON.stringify(item)}`), item);
-  } else {
+  } else if (value !== null) { // a template's creationTimestamp
     leaves.set(path, value);
   }
 }

@@ -1,13 +1,15 @@
 import { sameJson, type KubeObject, type ManagedFieldsEntry } from '../kube-object.js';
 import type { Kind } from '../registry/kind.js';
-import { fromFieldsV1, leavesOf, toFieldsV1, type FieldPath } from './field-set.js';
+import { fromFieldsV1, leavesOf, stepsOf, toFieldsV1, type FieldPath } from './field-set.js';
 
 /** Notes in metadata.managedFields which fields a plain write (create, update, patch) changed. */
 export function recordUpdate(kind: Kind, previous: KubeObject | undefined, draft: KubeObject, manager: string, subresource: string | undefined, time: string): void {
   const entries = previous?.metadata.managedFields ?? [];
   const before = previous === undefined ? new Map<FieldPath, unknown>() : leavesOf(previous, kind.schema);
   const after = leavesOf(draft, kind.schema);
-  const changed = new Set([...after].filter(([path, value]) => !before.has(path) || !sameJson(before.get(path), value)).map(([path]) => path));
+  // What stands in status after a write of the object, the server put there.
+  const foreign = (path: FieldPath): boolean => kind.hasStatus && subresource === undefined && stepsOf(path)[0] === 'f:status';
+  const changed = new Set([...after].filter(([path, value]) => !foreign(path) && (!before.has(path) || !sameJson(before.get(path), value))).map(([path]) => path));
   const removed = new Set([...before.keys()].filter((path) => !after.has(path)));
   if (changed.size === 0 && removed.size === 0) {
     setEntries(draft, entries);

@@ -13,6 +13,8 @@ export interface Schema {
   readonly goName?: string;
   /** Name of the client model, for OpenAPI. */
   readonly model?: string;
+  /** Of custom kinds, for OpenAPI; those of models are in their own place. */
+  readonly description?: string;
   readonly merge?: MergeRule;
   /** Keeps fields it does not know (x-kubernetes-preserve-unknown-fields). */
   readonly open?: boolean;

@@ -10,7 +10,7 @@ export function structuralSchema(props: V1JSONSchemaProps, goName: string): Sche
   fields.set('apiVersion', { type: 'string' });
   fields.set('kind', { type: 'string' });
   fields.set('metadata', modelSchema('V1ObjectMeta'));
-  return { type: 'object', fields, goName, ...(preserves(props) ? { open: true } : {}) };
+  return { type: 'object', fields, goName, ...(preserves(props) ? { open: true } : {}), ...(props.description === undefined ? {} : { description: props.description }) };
 }
 
 const extension = (props: V1JSONSchemaProps, name: string): unknown => (props as unknown as Fields)[`x_kubernetes_${name}`] ?? (props as unknown as Fields)[`x-kubernetes-${name.replaceAll('_', '-')}`];
@@ -18,6 +18,11 @@ const extension = (props: V1JSONSchemaProps, name: string): unknown => (props as
 const preserves = (props: V1JSONSchemaProps): boolean => extension(props, 'preserve_unknown_fields') === true;
 
 function convert(props: V1JSONSchemaProps): Schema {
+  const schema = convertType(props);
+  return props.description === undefined ? schema : { ...schema, description: props.description };
+}
+
+function convertType(props: V1JSONSchemaProps): Schema {
   if (extension(props, 'int_or_string') === true) return { type: 'intOrString' };
   switch (props.type) {
     case 'object':

@@ -132,7 +132,7 @@ describe('a day with kubectl', () => {
   });
 
   it('says what is wrong', async () => {
-    expect((await kubectl('apply -f -', policy.replace('podSelector: {matchLabels: {app: web}}', 'podSelektor: {}'))).err).toMatch(/unknown field "(spec\.)?podSelektor"/); // until 1.26 kubectl says it, from OpenAPI
+    expect((await kubectl('apply -f -', policy.replace('podSelector: {matchLabels: {app: web}}', 'podSelektor: {}'))).err).toMatch(/unknown field "(spec\.)?podSelektor"/); // older kubectl says it by itself, from OpenAPI v2
     expect((await kubectl('apply -f -', policy.replace('port: 80,', 'port: 0,').replace('name: web', 'name: bad'))).err).toContain('The NetworkPolicy "bad" is invalid: spec.ingress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive');
     expect((await kubectl('create configmap c -n shop')).err).toContain('configmaps "c" already exists');
     expect((await kubectl('get widgets')).err).toContain(`the server doesn't have a resource type "widgets"`);

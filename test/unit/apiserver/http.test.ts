@@ -122,6 +122,19 @@ describe('writes', () => {
     expect((await call('GET', `${CONFIG_MAPS}/held`)).code).toBe(404);
   });
 
+  it('note no owner for the status that the server gives', async () => {
+    const { body } = await call('POST', PODS, pod('owned'));
+    expect(body['status'].phase).toBe('Pending');
+    expect(Object.keys(body['metadata'].managedFields[0].fieldsV1)).toEqual(['f:metadata', 'f:spec']);
+  });
+
+  it('give a job the labels of its template where it has none', async () => {
+    const job = (labels: object): object => ({ apiVersion: 'batch/v1', kind: 'Job', metadata: { generateName: 'j', ...labels }, spec: { template: { metadata: { labels: { a: 'b' } }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } } } });
+    const labelsOf = async (body: object): Promise<object> => (await call('POST', '/apis/batch/v1/namespaces/default/jobs', body)).body['metadata'].labels as object;
+    expect(await labelsOf(job({}))).toMatchObject({ a: 'b', 'batch.kubernetes.io/job-name': expect.stringMatching(/^j/) as string });
+    expect(await labelsOf(job({ labels: { own: 'x' } }))).toEqual({ own: 'x' });
+  });
+
   it('give services an address, keep it, and refuse one that is taken', async () => {
     const services = '/api/v1/namespaces/default/services';
     const service = (name: string, spec: object = {}): object => ({ apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { ports: [{ port: 80 }], ...spec } });
@@ -219,7 +232,7 @@ describe('custom resources', () => {
       group: 'example.com',
       scope: 'Namespaced',
       names: { plural: 'widgets', singular: 'widget', kind: 'Widget', shortNames: ['wd'] },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', required: ['size'], properties: { size: { type: 'integer', minimum: 1 }, colour: { type: 'string', enum: ['red', 'blue'], default: 'red' } } } } } } }],
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', required: ['size'], properties: { size: { type: 'integer', minimum: 1, description: 'How big.' }, colour: { type: 'string', enum: ['red', 'blue'], default: 'red' } } } } } } }],
     },
   };
   const widgets = '/apis/example.com/v1/namespaces/default/widgets';
@@ -230,6 +243,7 @@ describe('custom resources', () => {
     expect((await call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)).code).toBe(201);
     expect((await call('POST', `${widgets}?fieldValidation=Ignore`, widget({ size: 3, extra: 1 }))).body['spec']).toEqual({ size: 3, colour: 'red' });
     expect(await call('POST', widgets, { ...widget({ size: 0 }), metadata: { name: 'bad' } })).toMatchObject({ code: 422, body: { details: { causes: [{ field: 'spec.size' }] } } });
+    expect((await call('GET', '/openapi/v2')).body['definitions']['com.example.v1.Widget'].properties.spec.properties.size).toEqual({ type: 'integer', format: 'int32', description: 'How big.' });
     await call('DELETE', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com');
     expect((await call('GET', widgets)).code).toBe(404);
   });

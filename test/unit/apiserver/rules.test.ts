@@ -34,7 +34,7 @@ describe('NetworkPolicy', () => {
     ['a port out of range', port({ port: 70_000 }), ['spec.ingress[0].ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive']],
     ['a range that ends before it starts', port({ port: 80, endPort: 79 }), ['spec.ingress[0].ports[0].endPort: Invalid value: 79: must be greater than or equal to `port`']],
     ['a range from a named port', port({ port: 'http', endPort: 90 }), ['spec.ingress[0].ports[0].endPort: Invalid value: 90: may not be specified when `port` is non-numeric']],
-    ['an unknown protocol', port({ port: 80, protocol: 'ICMP' }), ['spec.ingress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP"']],
+    ['an unknown protocol', port({ port: 80, protocol: 'ICMP' }), ['spec.ingress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "TCP", "UDP", "SCTP"']],
     ['an unknown operator', { podSelector: { matchExpressions: [{ key: 'a', operator: 'Near' }] } }, ['spec.podSelector.matchExpressions[0].operator: Invalid value: "Near": not a valid selector operator']],
     ['In without values', { podSelector: { matchExpressions: [{ key: 'a', operator: 'In' }] } }, ["spec.podSelector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"]],
   ])('with %s says so', (_title, spec, expected) => {
