@@ -49,6 +49,8 @@ export class Reflector<T> {
   #lastContactMs: number | undefined;
   #lastError = '';
   #refusedWatches = 0;
+  /** Whether the server answered the attempt that failed last. */
+  #answered = true;
   #lists = 0;
   #watches = 0;
   #events = 0;
@@ -195,10 +197,14 @@ export class Reflector<T> {
       // Ordinary, not a loss: the server compacted its history. A list that expired in mid-paging is taken whole.
       if (listing) this.#paged = !this.#paged;
       this.#version = '';
-      if (this.#backoff.failures === 0) return void this.#backoff.nextMs();
+      // Also the first answer after an outage: the waits grew for want of one.
+      const first = this.#backoff.failures === 0 || !this.#answered;
+      this.#answered = true;
+      if (first) return void this.#backoff.nextMs();
     } else if (!listing && doubtsVersion(error, ++this.#refusedWatches)) {
       this.#version = '';
     }
+    this.#answered = error instanceof ApiError && error.status !== undefined;
     contact.failed(resource.plural, error);
     this.#state = 'waiting';
     const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;

@@ -267,6 +267,19 @@ describe('an API server that is away', () => {
     expect(api.count('list')).toBe(1);
   });
 
+  it('is listed at once where it comes back without its history', async () => {
+    begin();
+    await watching();
+    await api.stop();
+    await until(() => reflector.health().failures >= 6, clock, 1_000);
+    await api.start();
+    api.compact();
+    const watches = api.count('watch');
+    await until(() => api.count('watch') > watches, clock, 500);
+    // Time stands still: no wait lies between the answer and the list.
+    await until(() => api.count('list') === 2);
+  });
+
   it('is not asked again before the time it names in Retry-After', async () => {
     api.faults.push({ on: 'list', do: 'answer', status: 429, headers: { 'retry-after': '20' } });
     begin();
