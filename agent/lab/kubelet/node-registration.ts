@@ -26,14 +26,17 @@ const READY_MS = 10_000;
 /** A real cluster's controller gives a node up after 40 s without word. */
 const HEARTBEAT_MS = 30_000;
 
+/** As every kubelet's node has it. flanneld (0.28) panics on a node without any annotation. */
+const ANNOTATIONS = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' };
+
 /** Creates the Node object; one that is there already is taken over. */
 export async function registerNode({ node, client, cache, labels }: RegistrationOptions): Promise<void> {
   const all = { 'kubernetes.io/hostname': node.name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': process.arch === 'x64' ? 'amd64' : process.arch, ...labels };
   try {
-    cache.put((await client.create(NODES, undefined, { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels: all } }, { fieldManager: 'kubelet' })) as unknown as Node);
+    cache.put((await client.create(NODES, undefined, { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels: all, annotations: ANNOTATIONS } }, { fieldManager: 'kubelet' })) as unknown as Node);
   } catch (error) {
     if (!isConflict(error)) throw error;
-    cache.put((await client.patch(NODES, { name: node.name }, 'merge', { metadata: { labels: all } }, { fieldManager: 'kubelet' })) as unknown as Node);
+    cache.put((await client.patch(NODES, { name: node.name }, 'merge', { metadata: { labels: all, annotations: ANNOTATIONS } }, { fieldManager: 'kubelet' })) as unknown as Node);
   }
 }
 
