@@ -1,5 +1,6 @@
 import { ask, DEFAULT_SOCKET } from '../../agent/cli/admin-client.js';
-import { NAMESPACES, NETWORK_POLICIES, PODS } from '../../agent/datastore/resource.js';
+import { ApiError, isConflict } from '../../agent/datastore/api-error.js';
+import { NAMESPACES, NETWORK_POLICIES, PODS, type Resource } from '../../agent/datastore/resource.js';
 import { startLab, type Lab, type LabOptions } from '../../agent/lab/lab.js';
 import type { StatusView } from '../../agent/observe/views.js';
 
@@ -22,14 +23,26 @@ export interface PodOptions {
 }
 
 export async function createNamespace(lab: Lab, name: string, labels: Labels = {}): Promise<void> {
-  await lab.client.create(NAMESPACES, undefined, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+  await create(lab, NAMESPACES, undefined, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+}
+
+/** The client does not repeat a create whose connection broke: it might be done twice. Here that is known to be one. */
+async function create(lab: Lab, resource: Resource, namespace: string | undefined, body: unknown): Promise<void> {
+  try {
+    await lab.client.create(resource, namespace, body);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== undefined) throw error;
+    await lab.client.create(resource, namespace, body).catch((again: unknown) => {
+      if (!isConflict(again)) throw again;
+    });
+  }
 }
 
 /** `who` is `namespace/name`. Without a command it serves its ports. */
 export async function createPod(lab: Lab, who: string, options: PodOptions = {}): Promise<void> {
   const [namespace, name] = split(who);
   const ports = (options.ports ?? []).map(([containerPort, protocol, portName]) => ({ containerPort, protocol, ...(portName === undefined ? {} : { name: portName }) }));
-  await lab.client.create(PODS, namespace, {
+  await create(lab, PODS, namespace, {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: options.labels ?? {} },
@@ -59,7 +72,7 @@ export type PolicyManifest = Readonly<Record<string, unknown>>;
 export async function applyPolicy(lab: Lab, namespace: string, policy: PolicyManifest): Promise<void> {
   const { name } = policy['metadata'] as { name: string };
   const { items } = await lab.client.list(NETWORK_POLICIES, { namespace, fieldSelector: `metadata.name=${name}` });
-  if (items.length === 0) await lab.client.create(NETWORK_POLICIES, namespace, policy);
+  if (items.length === 0) await create(lab, NETWORK_POLICIES, namespace, policy);
   else await lab.client.patch(NETWORK_POLICIES, { namespace, name }, 'json', [{ op: 'replace', path: '/spec', value: policy['spec'] }]);
 }
 
