@@ -72,8 +72,8 @@ export class World {
   }
 
   /** A new agent over the same kernel and the same files. */
-  restart(): void {
-    const { settings } = loadSettings({ 'node-name': 'one' }, {}, undefined);
+  restart(flags: Readonly<Record<string, string>> = {}): void {
+    const { settings } = loadSettings({ 'node-name': 'one', ...flags }, {}, undefined);
     const netConf = {
       enableIPv4: true, enableIPv6: false, network: Cidr.parse('10.42.0.0/16'), ipv6Network: undefined,
       backend: { type: 'vxlan', vni: 1, port: 0, mtu: 0, gbp: false, learning: false, directRouting: false } as const,
