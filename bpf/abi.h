@@ -41,6 +41,8 @@ struct canal_config {
 	__u8 vtep_mac[6];     // of flannel.<VNI>
 	__u8 uplink_mac[6];
 	__u32 log_rate;       // events a second and CPU at most; 0: no limit
+	__u32 zero;
+	__u64 host_netns;     // cookie of the node's network namespace; 0: not known. Connected UDP sockets of others are left to from_pod
 };
 
 // ---- endpoints

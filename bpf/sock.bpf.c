@@ -117,6 +117,13 @@ static __noinline bool sock_choose(struct bpf_sock_addr *ctx, const struct canal
 	return service_choose(front, &client, to, clock_seconds());
 }
 
+// A connected UDP socket cannot be moved once its backend is gone. A pod's
+// packets can: from_pod does it.
+static __always_inline bool sock_left_to_packets(struct bpf_sock_addr *ctx, const struct canal_config *config, bool connects)
+{
+	return connects && ctx->protocol == IPPROTO_UDP && config->host_netns && bpf_get_netns_cookie(ctx) != config->host_netns;
+}
+
 static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, bool connects)
 {
 	const struct canal_config *config = config_get();
@@ -129,6 +136,8 @@ static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, 
 		return SOCK_PASS;
 	front = service_front(&service.addr, service.port_be, protocol);
 	if (!front)
+		return SOCK_PASS;
+	if (front->backends && sock_left_to_packets(ctx, config, connects))
 		return SOCK_PASS;
 	if (connects || !sock_sends_to(ctx, &service, &to)) {
 		if (!sock_choose(ctx, front, &to)) // dropped without a word: by the pod's device

@@ -4,6 +4,7 @@ import type { Table } from '../reconcile/table.js';
 import { canalConfigCodec, CanalConfigFlags, type CanalConfig } from './abi.generated.js';
 import { isZero, someAddress } from './address-bytes.js';
 import type { BpfMap } from './bpf-map.js';
+import { netnsCookie } from './cgroup-attachment.js';
 import { u32Codec } from './codec.js';
 import { macBytes, macText } from './mac.js';
 import { sharedMap, type MapSource } from './map-source.js';
@@ -82,11 +83,11 @@ export class ConfigTable implements Table<typeof KEY, ConfigRow>, EpochGate {
 
 const BLANK: CanalConfig = {
   epoch: 0, flags: 0, overlayIfindex: 0, uplinkIfindex: 0, vni: 0, vxlanPort: 0, podMtu: 0,
-  vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0,
+  vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0, hostNetns: 0n,
 };
 
 function isBlank(config: CanalConfig): boolean {
-  return Object.entries(config).every(([name, value]) => name === 'epoch' || (value instanceof Uint8Array ? isZero(value) : value === 0));
+  return Object.entries(config).every(([name, value]) => name === 'epoch' || (value instanceof Uint8Array ? isZero(value) : !value));
 }
 
 function encodeRow(row: ConfigRow, extraFlags: number): CanalConfig {
@@ -102,6 +103,7 @@ function encodeRow(row: ConfigRow, extraFlags: number): CanalConfig {
     vtepMac: macBytes(row.vtepMac ?? ''),
     uplinkMac: new Uint8Array(6),
     logRate: row.logRate,
+    hostNetns: netnsCookie() ?? 0n, // the agent runs in the node's own
   };
 }
 

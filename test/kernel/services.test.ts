@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { netnsCookie } from '../../agent/kernel/cgroup-attachment.js';
 import { TCP, UDP } from '../packet/frames.js';
 import { FAST_LOCAL, SERVICES } from '../packet/node.js';
 import { ServiceRows, type Backend } from '../packet/service-rows.js';
@@ -68,6 +69,17 @@ describe.each([4, 6] as const)('IPv%i services with real packets', (family) => {
       expect(await node.ask(true, 'tcp', `::ffff:${address}`, 80)).toEqual({ error: 'ECONNREFUSED' });
     });
   }
+
+  it('leaves connected UDP sockets of pods to their packets, which can move, once it can tell them from the node’s', async () => {
+    node.node.configure(SERVICES | FAST_LOCAL, { hostNetns: netnsCookie()! });
+    offer(backend('b'));
+    expect(await node.ask(true, 'udp-connected', address, 80)).toMatchObject({ peer: `${address} 80`, from: `${address} 80` });
+    expect([node.node.plane.rows('nat').length, node.node.plane.rows('sock').length]).toEqual([2, 0]);
+    expect(await node.ask(true, 'tcp', address, 80)).toMatchObject({ peer: `${address} 80` });
+    expect(node.node.plane.rows('sock')).toHaveLength(1);
+    offer();
+    expect(await node.ask(true, 'udp-connected', address, 80)).toEqual({ error: 'ECONNREFUSED' });
+  });
 
   it('leaves other addresses and other sockets alone', async () => {
     offer(backend('b'));

@@ -134,7 +134,7 @@ export class KernelJudge {
   #configure(): void {
     const config: abi.CanalConfig = {
       epoch: 2, flags: abi.CanalConfigFlags.CONFIG_EVENTS, overlayIfindex: 0, uplinkIfindex: 0, vni: 1, vxlanPort: 0, podMtu: 1450,
-      vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0,
+      vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0, hostNetns: 0n,
     };
     native('canal_map_update', 'canal_config', this.#object.map('canal_config'), Buffer.alloc(4), encode(abi.canalConfigCodec, config), 1, 0, Buffer.alloc(4));
   }

@@ -71,7 +71,7 @@ export class Node {
     const zeros = new Uint8Array(6);
     const config: abi.CanalConfig = {
       epoch: this.epoch, flags, overlayIfindex: this.device('remote'), uplinkIfindex: this.device('outside'), vni: 1, vxlanPort: VXLAN_PORT,
-      podMtu: 1450, vtepAddr: new Uint8Array(4), vtepMac: zeros, uplinkMac: zeros, logRate: 0, ...change,
+      podMtu: 1450, vtepAddr: new Uint8Array(4), vtepMac: zeros, uplinkMac: zeros, logRate: 0, hostNetns: 0n, ...change,
     };
     this.plane.put('config', u32(0), encode(abi.canalConfigCodec, config));
   }
