@@ -143,9 +143,12 @@ export const sameFront = (a: FrontRow, b: FrontRow): boolean =>
 /** Entries that are not the same object in both. */
 function* changed<V>(before: ReadonlyMap<string, V>, now: ReadonlyMap<string, V>): Generator<readonly [key: string, before: V | undefined, now: V | undefined]> {
   if (before === now) return;
+  let kept = 0;
   for (const [key, value] of now) {
     const old = before.get(key);
+    if (old !== undefined) kept++;
     if (old !== value) yield [key, old, value];
   }
+  if (kept === before.size) return; // nothing is gone
   for (const [key, old] of before) if (!now.has(key)) yield [key, old, undefined];
 }
