@@ -68,7 +68,7 @@ export class Traffic {
     return { tally: () => tallies('r'), stop: () => tallies('s') };
   }
 
-  /** Counts the frames that a pod receives, ARP left out; and shows the last one. */
+  /** Counts the frames that a pod receives, the link's own talk left out; and shows the last one. */
   async sniff(who: string): Promise<{ tally(): Promise<{ frames: number; last: string }> }> {
     const program = await this.#start(who, ['sniff']);
     return {

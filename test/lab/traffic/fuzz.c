@@ -169,6 +169,9 @@ static int compose(void)
 		fix_checksum();
 	if (chance(15))
 		length = below(length + 1);
+	// The kernel itself drops a frame that ends within its VLAN tag, before any program.
+	if ((type == ETH_P_8021Q || type == ETH_P_8021AD) && length < 6)
+		length = 6;
 	return ETH_HLEN + (length < FRAME - ETH_HLEN ? length : FRAME - ETH_HLEN);
 }
 

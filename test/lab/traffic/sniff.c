@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-// Frames that have come in, but ARP; and the first bytes of the last one.
+// Frames that have come in, but the node's own talk on the link (ARP, and
+// IPv6 from its link-local address); and the first bytes of the last one.
 static unsigned long frames;
 static unsigned char last[96];
 static int last_length;
@@ -20,6 +21,8 @@ static void take(int fd)
 	socklen_t length = sizeof from;
 	int n = recvfrom(fd, bytes, sizeof bytes, MSG_DONTWAIT, (void *)&from, &length);
 	if (n < 0 || from.sll_pkttype == PACKET_OUTGOING || from.sll_protocol == htons(ETH_P_ARP))
+		return;
+	if (from.sll_protocol == htons(ETH_P_IPV6) && n > 24 && bytes[22] == 0xfe && (bytes[23] & 0xc0) == 0x80)
 		return;
 	frames++;
 	last_length = n < (int)sizeof last ? n : (int)sizeof last;
