@@ -53,6 +53,8 @@ export async function createPod(lab: Lab, who: string, options: PodOptions = {})
       ...options.spec,
     },
   });
+  // So that who waits for pods to be ready waits for this one too.
+  await lab.until(`${who} is known`, () => lab.caches.pods.get(who) !== undefined);
 }
 
 /** Resolves once nothing of it is left. */
