@@ -40,7 +40,7 @@ test: lint
 	@test/run.sh
 
 test-long: build
-	@CANAL_ORACLE_PAIRS=1000000 test/run.sh test/oracle
+	@CANAL_ORACLE_PAIRS=1000000 CANAL_IPAM_REQUESTS=2000 CANAL_AGENT_KILLS=50 CANAL_FUZZ_FRAMES=1000000 test/run.sh test/oracle test/lab
 
 demo: build
 	@node build/agent/cli/main.js demo
