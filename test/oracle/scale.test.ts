@@ -5,6 +5,7 @@ import type { Pod } from '../../agent/model/objects.js';
 import { transition } from '../../agent/compile/policy/transition.js';
 import type { Scene } from './generate.js';
 import { largeScene } from './large.js';
+import { manyCidrsScene } from './many-cidrs.js';
 import { Random } from './random.js';
 
 /** CPU time, so that neighbours on the machine do not count. */
@@ -53,5 +54,20 @@ describe('10,000 pods, 1,400 namespaces, 14,000 policies, 5,000 CIDRs, 500 local
       return ms;
     });
     expect(median(times)).toBeLessThan(250);
+  });
+});
+
+describe('20,000 CIDRs in one policy', () => {
+  it.each(['one rule', 'a rule each'] as const)('compiles as %s from nothing, and from half as many, within 5 seconds of CPU each', (shape) => {
+    const half = manyCidrsScene(10_000, shape);
+    const { snapshot, facts } = manyCidrsScene(20_000, shape);
+    const whole = cpuMs(() => new PolicyCompiler().compile(snapshot, facts));
+    const compiler = new PolicyCompiler();
+    compiler.compile(half.snapshot, half.facts);
+    const grown = cpuMs(() => compiler.compile(snapshot, facts));
+    show({ shape, whole: whole.ms, grown: grown.ms, classes: whole.result.classes.size, rowsIds: whole.result.rows.size });
+    expect(whole.result.classes.size).toBe(20_000);
+    expect(whole.ms).toBeLessThan(5000);
+    expect(grown.ms).toBeLessThan(5000);
   });
 });

@@ -15,41 +15,57 @@ export interface FilledTable {
 export class TableFiller {
   #tables = new Map<bigint, Filling>();
   #classes: ReadonlySet<PeerClass> = new Set();
-  /** Classes by what a table could ask about them: an atom, or the query of a named port. */
-  readonly #asked = new Map<Atom | string, Set<PeerClass>>();
+  readonly #asked = new Askable();
 
   sync(specs: ReadonlyMap<bigint, TableSpec>, classes: ReadonlySet<PeerClass>): Map<bigint, FilledTable> {
-    const gone = [...this.#classes].filter((c) => !classes.has(c));
-    const added = [...classes].filter((c) => !this.#classes.has(c));
-    for (const peer of gone) for (const key of questions(peer)) this.#unlist(key, peer);
-    for (const peer of added) for (const key of questions(peer)) this.#list(key, peer);
+    const gone = new Set([...this.#classes].filter((c) => !classes.has(c)));
+    const added = new Askable();
+    for (const peer of gone) this.#asked.remove(peer);
+    for (const peer of classes) {
+      if (this.#classes.has(peer)) continue;
+      this.#asked.add(peer);
+      added.add(peer);
+    }
     this.#classes = classes;
     const tables = new Map<bigint, Filling>();
     for (const [id, spec] of specs) {
       const known = this.#tables.get(id);
-      if (known !== undefined) known.change(gone, added);
-      tables.set(id, known ?? new Filling(spec, this.#candidates(spec)));
+      if (known !== undefined) known.change(gone, added.by(spec));
+      tables.set(id, known ?? new Filling(spec, this.#asked.by(spec)));
     }
     this.#tables = tables;
     return new Map([...tables].map(([id, filling]) => [id, filling.filled()]));
   }
+}
+
+/** Classes by what a table could ask about them: an atom, or the query of a named port. */
+class Askable {
+  readonly #classes = new Map<Atom | string, Set<PeerClass>>();
+
+  add(peer: PeerClass): void {
+    for (const key of questions(peer)) {
+      const set = this.#classes.get(key);
+      if (set === undefined) this.#classes.set(key, new Set([peer]));
+      else set.add(peer);
+    }
+  }
+
+  remove(peer: PeerClass): void {
+    for (const key of questions(peer)) {
+      const set = this.#classes.get(key);
+      if (set?.delete(peer) && set.size === 0) this.#classes.delete(key);
+    }
+  }
 
   /** Every class that the table might not treat as its default. */
-  #candidates(spec: TableSpec): Set<PeerClass> {
-    const candidates = new Set<PeerClass>();
-    for (const key of [...spec.atoms, ...spec.queries]) for (const peer of this.#asked.get(key) ?? []) candidates.add(peer);
-    return candidates;
-  }
-
-  #list(key: Atom | string, peer: PeerClass): void {
-    const set = this.#asked.get(key);
-    if (set === undefined) this.#asked.set(key, new Set([peer]));
-    else set.add(peer);
-  }
-
-  #unlist(key: Atom | string, peer: PeerClass): void {
-    const set = this.#asked.get(key);
-    if (set?.delete(peer) && set.size === 0) this.#asked.delete(key);
+  by({ atoms, queries }: TableSpec): Set<PeerClass> {
+    const found = new Set<PeerClass>();
+    const add = (peers: Iterable<PeerClass>): void => {
+      for (const peer of peers) found.add(peer);
+    };
+    if (atoms.size + queries.size <= this.#classes.size) for (const key of [...atoms, ...queries]) add(this.#classes.get(key) ?? []);
+    else for (const [key, peers] of this.#classes) if (typeof key === 'string' ? queries.has(key) : atoms.has(key)) add(peers);
+    return found;
   }
 }
 
@@ -67,8 +83,9 @@ class Filling {
     for (const peer of candidates) this.#add(peer);
   }
 
-  change(gone: readonly PeerClass[], added: readonly PeerClass[]): void {
-    for (const peer of gone) if (this.#rows.delete(peer)) this.#filled = undefined;
+  change(gone: ReadonlySet<PeerClass>, added: Iterable<PeerClass>): void {
+    const leaving = gone.size <= this.#rows.size ? gone : [...this.#rows.keys()].filter((peer) => gone.has(peer));
+    for (const peer of leaving) if (this.#rows.delete(peer)) this.#filled = undefined;
     for (const peer of added) this.#add(peer);
     this.#table.forget(this.#rows.size);
   }

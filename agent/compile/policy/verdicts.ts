@@ -1,6 +1,6 @@
 import type { Verdict } from '../desired.js';
 import type { Atom } from './atoms.js';
-import type { RuleSpec, ServiceSpec, TableSpec } from './table-spec.js';
+import type { RuleSpec, ServiceSpec, TierSpec } from './table-spec.js';
 
 /** What one pod, or one prefix, answers to the rules. */
 export interface Answers {
@@ -28,25 +28,28 @@ export interface Decision {
 
 export const PORTS = 65536;
 
-/** First match over the rules that hold for this peer, for all packets at once: verdicts can only change at a port where some rule begins or ends. */
-export function decide(spec: TableSpec, answers: Answers): Decision {
-  const rules = spec.rules.filter((rule) => rule.peers?.some((atoms) => atoms.every((a) => answers.atoms.has(a))) ?? true);
+/**
+ * First match for all packets at once: verdicts can only change at a port where
+ * some rule begins or ends. `rules`: those that hold for the peer, in order;
+ * `ports`: its {@link Answers}'.
+ */
+export function decide(tiers: readonly TierSpec[], rules: readonly RuleSpec[], ports: Answers['ports']): Decision {
   const edges = new Map<number, Set<number>>();
   for (const service of rules.flatMap((rule) => rule.services ?? [])) {
     const at = edges.get(service.protocol) ?? new Set([0]);
     edges.set(service.protocol, at);
-    for (const { from, to } of ranges(service, answers)) at.add(from).add(to + 1);
+    for (const { from, to } of ranges(service, ports)) at.add(from).add(to + 1);
   }
   const protocols = new Map<number, Segment[]>();
   for (const [protocol, at] of [...edges].sort(([a], [b]) => a - b)) {
     const segments: Segment[] = [];
     for (const from of [...at].filter((port) => port < PORTS).sort((a, b) => a - b)) {
-      const verdict = firstMatch(spec, rules, (service) => holds(service, answers, protocol, from));
+      const verdict = firstMatch(tiers, rules, (service) => holds(service, ports, protocol, from));
       if (segments.length === 0 || !sameVerdict(segments.at(-1)!.verdict, verdict)) segments.push({ from, verdict });
     }
     protocols.set(protocol, segments);
   }
-  return { anyProtocol: firstMatch(spec, rules, () => false), protocols };
+  return { anyProtocol: firstMatch(tiers, rules, () => false), protocols };
 }
 
 /**
@@ -81,32 +84,32 @@ function stricter(a: DecidedVerdict, b: DecidedVerdict): DecidedVerdict {
 }
 
 /** Tiers in order; in a tier the first allow or deny decides, pass leaves it, log goes on; a tier without a decision denies or passes as it says. */
-function firstMatch(spec: TableSpec, rules: readonly RuleSpec[], serves: (service: ServiceSpec) => boolean): DecidedVerdict {
+function firstMatch(tiers: readonly TierSpec[], rules: readonly RuleSpec[], serves: (service: ServiceSpec) => boolean): DecidedVerdict {
   let log = false;
   let passed = -1; // the tier that a pass rule left
   let tier = 0;
   for (const rule of rules) {
     for (; tier < rule.tier; tier++) {
-      if (tier !== passed && spec.tiers[tier]!.defaultAction === 'deny') return { rule: 0n, allow: false, log, name: '' };
+      if (tier !== passed && tiers[tier]!.defaultAction === 'deny') return { rule: 0n, allow: false, log, name: '' };
     }
     if (rule.tier === passed || !(rule.services?.some(serves) ?? true)) continue;
     if (rule.action === 'log') log = true;
     else if (rule.action === 'pass') passed = rule.tier;
     else return { rule: rule.id, allow: rule.action === 'allow', log, name: rule.name };
   }
-  for (; tier < spec.tiers.length; tier++) {
-    if (tier !== passed && spec.tiers[tier]!.defaultAction === 'deny') return { rule: 0n, allow: false, log, name: '' };
+  for (; tier < tiers.length; tier++) {
+    if (tier !== passed && tiers[tier]!.defaultAction === 'deny') return { rule: 0n, allow: false, log, name: '' };
   }
   return { rule: 0n, allow: true, log, name: '' };
 }
 
-function holds(service: ServiceSpec, answers: Answers, protocol: number, port: number): boolean {
+function holds(service: ServiceSpec, named: Answers['ports'], protocol: number, port: number): boolean {
   if (service.protocol !== protocol) return false;
-  return service.ports === undefined || ranges(service, answers).some(({ from, to }) => from <= port && port <= to);
+  return service.ports === undefined || ranges(service, named).some(({ from, to }) => from <= port && port <= to);
 }
 
-function ranges({ ports }: ServiceSpec, answers: Answers): readonly { readonly from: number; readonly to: number }[] {
+function ranges({ ports }: ServiceSpec, named: Answers['ports']): readonly { readonly from: number; readonly to: number }[] {
   if (ports === undefined) return [];
   if (ports.queries.length === 0) return ports.ranges;
-  return [...ports.ranges, ...ports.queries.flatMap((q) => (answers.ports.get(q) ?? []).map((n) => ({ from: n, to: n })))];
+  return [...ports.ranges, ...ports.queries.flatMap((q) => (named.get(q) ?? []).map((n) => ({ from: n, to: n })))];
 }
