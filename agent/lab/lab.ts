@@ -11,6 +11,8 @@ import { loadConnection } from '../datastore/load-connection.js';
 import { embeddedApi, externalApi, type ApiAccess } from './api-access.js';
 import { Controllers } from './controllers/controllers.js';
 import { Kubelet } from './kubelet/kubelet.js';
+import { boundedClient } from './world/bounded-client.js';
+import { Slots } from './world/slots.js';
 import { makeCgroup } from './machine/cgroup.js';
 import { API_PORT, labBinary, labFiles, LAN_GATEWAY, MAX_NODES, nodeAddress, nodeName } from './machine/layout.js';
 import { LabNode } from './machine/lab-node.js';
@@ -26,6 +28,11 @@ import { labStatus, type LabStatus } from './status.js';
 import { NAMESPACES, NODES, PODS, SERVICES } from './world/resources.js';
 import { Caches } from './world/world.js';
 
+/** Pods that are set up at a time: each takes a few forks of this process, which must answer API requests meanwhile. */
+const PARALLEL_PODS = 6;
+const PARALLEL_REQUESTS = 4;
+/** The verifier takes seconds for each agent, also on an idle machine. */
+const READY_WITHIN_MS = 120_000;
 /** For what changes without an object changing: a process that dies. */
 const CHECK_MS = 250;
 
@@ -77,6 +84,7 @@ export class Lab {
   readonly #log: Logger;
   readonly #closing = new AbortController();
   readonly #kubelets: Kubelet[] = [];
+  readonly #slots = new Slots(PARALLEL_PODS);
   #api: ApiAccess | undefined;
   #client: KubeClient | undefined;
   #controllers: Controllers | undefined;
@@ -120,7 +128,7 @@ export class Lab {
     const files = labFiles(this.dir);
     writeFileSync(files.kubeconfig, api.kubeconfig, { mode: 0o600 });
     const connection = await loadConnection({ kubeconfig: files.kubeconfig, env: {}, clock: systemClock });
-    this.#client = createKubeClient(connection, systemClock);
+    this.#client = boundedClient(createKubeClient(connection, systemClock), PARALLEL_REQUESTS);
     await this.#follow();
     const lan = await createLan(join(this.#state.cgroup, 'lan'));
     this.#relay = await relayApi(lan, api.endpoint);
@@ -262,14 +270,14 @@ export class Lab {
   async #startKubelet(node: LabNode): Promise<void> {
     const podDirectory = labFiles(this.dir).pods;
     mkdirSync(podDirectory, { recursive: true });
-    const kubelet = new Kubelet({ node, podDirectory, client: this.client, caches: this.caches, clock: systemClock, log: this.#log.child({ node: node.name }) });
+    const kubelet = new Kubelet({ node, podDirectory, slots: this.#slots, client: this.client, caches: this.caches, clock: systemClock, log: this.#log.child({ node: node.name }) });
     this.#kubelets.push(kubelet);
     await kubelet.start();
   }
 
   async #untilReady(): Promise<void> {
     const failed = (): LabNode | undefined => this.nodes.find((node) => node.agent.pid === undefined);
-    await this.until('nodes are ready', () => failed() !== undefined || this.status().nodes.every((node) => node.ready), 60_000);
+    await this.until('nodes are ready', () => failed() !== undefined || this.status().nodes.every((node) => node.ready), READY_WITHIN_MS);
     const dead = failed();
     if (dead !== undefined) throw new CanalError('INTERNAL', `the agent of ${dead.name} has ended:\n${dead.agent.lastWords()}`);
   }

@@ -10,7 +10,7 @@ import type { Caches } from '../world/world.js';
 import { CniRunner } from './cni-runner.js';
 import { registerNode, reportNode, type RegistrationOptions } from './node-registration.js';
 import { PodWorker } from './pod-worker.js';
-import { Slots } from './slots.js';
+import type { Slots } from '../world/slots.js';
 import { StatusWriter } from './status-writer.js';
 
 export interface KubeletOptions {
@@ -19,13 +19,12 @@ export interface KubeletOptions {
   readonly caches: Caches;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Bounds how many pods all kubelets of the lab set up at a time. */
+  readonly slots: Slots;
   /** For containers' logs. */
   readonly podDirectory: string;
   readonly labels?: Readonly<Record<string, string>>;
 }
-
-/** Sandboxes that a node makes at a time: more would only wait for the same two locks of the kernel. */
-const PARALLEL_SANDBOXES = 8;
 
 /** The kubelet's part in the lab: one node's pods as processes of the machine. */
 export class Kubelet {
@@ -34,7 +33,6 @@ export class Kubelet {
   readonly #options: KubeletOptions;
   readonly #workers = new Map<string, PodWorker>();
   readonly #closing = new AbortController();
-  readonly #slots = new Slots(PARALLEL_SANDBOXES);
   readonly #statuses: StatusWriter;
   #unsubscribe: (() => void) | undefined;
   #scheduled = false;
@@ -101,19 +99,16 @@ export class Kubelet {
       clock,
       log,
       cni: this.cni,
-      slots: this.#slots,
+      slots: this.#options.slots,
       directory: podDirectory,
       data: (kind, name) => this.#data(kind, pod.metadata.namespace ?? 'default', name),
-      report: (of, status) => this.#statuses.write(of, status),
+      report: (of, statusOf) => this.#statuses.write(of, statusOf),
       finalize: (of) => this.#finalize(of),
       after: namesake?.done,
     });
     this.#workers.set(uid, worker);
     if (pod.metadata.deletionTimestamp !== undefined) worker.stop(0);
-    void worker.done.then(() => {
-      this.#workers.delete(uid);
-      this.#statuses.forget(uid);
-    });
+    void worker.done.then(() => this.#workers.delete(uid));
   }
 
   /** Tells the API server that a deleted pod is gone; tried until it has heard. */
@@ -127,7 +122,7 @@ export class Kubelet {
       } catch (error) {
         // Gone already, or a successor has its name.
         if (isMissing(error) || isConflict(error)) return;
-        this.#options.log.warn({ err: error, pod: name }, 'pod object not removed yet');
+        if (!this.#closing.signal.aborted) this.#options.log.warn({ err: error, pod: name }, 'pod object not removed yet');
         await this.#options.clock.sleep(500, this.#closing.signal);
       }
     }

@@ -8,7 +8,8 @@ import { PodContainer, type RestartPolicy } from './container.js';
 import type { EnvironmentSources } from './environment.js';
 import { podStatus } from './pod-status.js';
 import { createSandbox, type Sandbox } from './sandbox.js';
-import type { Slots } from './slots.js';
+import type { StatusOf } from './status-writer.js';
+import type { Slots } from '../world/slots.js';
 
 export interface PodWorkerOptions {
   readonly node: LabNode;
@@ -20,8 +21,8 @@ export interface PodWorkerOptions {
   /** For the logs of its containers. */
   readonly directory: string;
   readonly data: EnvironmentSources['data'];
-  /** Writes the status; never throws. */
-  readonly report: (pod: Pod, status: Record<string, unknown>) => void;
+  /** Has the status written; never throws. */
+  readonly report: (pod: Pod, statusOf: StatusOf) => void;
   /** Removes the object once the pod is gone; never throws. */
   readonly finalize: (pod: Pod) => Promise<void>;
   /** The worker of an earlier pod of the same name, which must be gone first. */
@@ -56,11 +57,11 @@ export class PodWorker {
 
   /** Takes a newer version of the object; one that is being deleted stops the pod. */
   update(pod: Pod): void {
-    const ready = JSON.stringify(this.pod.status?.conditions);
+    if (pod.metadata.resourceVersion === this.pod.metadata.resourceVersion) return;
     this.pod = pod;
     if (pod.metadata.deletionTimestamp !== undefined) this.stop((pod.metadata.deletionGracePeriodSeconds ?? 30) * 1000);
-    // A readiness gate may have opened.
-    else if (pod.spec.readinessGates !== undefined && JSON.stringify(pod.status?.conditions) !== ready) this.#report();
+    // A readiness gate may have opened, or somebody else may have written the status.
+    this.#report();
   }
 
   stop(graceMs: number): void {
@@ -92,7 +93,7 @@ export class PodWorker {
         return !this.#stopping.signal.aborted;
       } catch (error) {
         this.#problem = `Failed to create pod sandbox: ${error instanceof Error ? error.message : String(error)}`;
-        this.#options.log.warn({ err: error, pod: this.#name }, 'pod sandbox failed');
+        this.#options.log.warn({ pod: this.#name, problem: this.#problem }, 'pod sandbox failed');
         this.#report();
         await this.#detach();
         await this.#options.clock.sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]!, this.#stopping.signal);
@@ -213,6 +214,6 @@ export class PodWorker {
       over: this.#over,
     };
     const now = new Date(this.#options.clock.now()).toISOString().replace(/\.\d+/, '');
-    this.#options.report(this.pod, podStatus(this.pod, facts, now));
+    this.#options.report(this.pod, (pod) => podStatus(pod, facts, now));
   }
 }

@@ -11,6 +11,7 @@ import { readLog } from '../../../agent/lab/kubelet/log-reader.js';
 import { phaseOf, podStatus, type ContainerFacts, type PodFacts } from '../../../agent/lab/kubelet/pod-status.js';
 import { networkProbe } from '../../../agent/lab/kubelet/prober.js';
 import { hostsFile, resolvConf } from '../../../agent/lab/kubelet/sandbox.js';
+import { shows } from '../../../agent/lab/kubelet/status-writer.js';
 import type { Condition } from '../../../agent/lab/world/objects.js';
 import { pod } from './world.js';
 
@@ -131,6 +132,14 @@ describe("a pod's status", () => {
     const status = podStatus(pod('p', { ready: false }), facts({ containers: [], problem: 'no network' }), 'now');
     expect(conditions(status)).toMatchObject({ Ready: 'False', ContainersReady: 'False' });
     expect(status).toMatchObject({ message: 'no network', containerStatuses: [{ name: 'c', ready: false, state: { waiting: { reason: 'ContainerCreating' } } }] });
+  });
+
+  it('is not written again for times, nulls or what others have added', () => {
+    const known = facts({});
+    const wanted = podStatus(pod('p'), known, 'now');
+    expect(shows({ ...podStatus(pod('p', { ready: false }), known, 'later'), message: undefined, qosClass: 'BestEffort' }, wanted)).toBe(true);
+    expect(shows(podStatus(pod('p'), facts({ containers: [container('c', { restartCount: 1 })] }), 'now'), wanted)).toBe(false);
+    expect(shows(undefined, wanted)).toBe(false);
   });
 
   it('keeps the conditions of others, and the times of those that did not change', () => {

@@ -7,7 +7,7 @@ import { LAB_NAME } from '../../../agent/lab/machine/layout.js';
 import { exitCode, identify, isAlive, run } from '../../../agent/lab/machine/process.js';
 import { matrixText, type Cell } from '../../../agent/lab/matrix.js';
 import { parseAnswers, targetText } from '../../../agent/lab/probe.js';
-import { Slots } from '../../../agent/lab/kubelet/slots.js';
+import { Slots } from '../../../agent/lab/world/slots.js';
 import { ObjectCache } from '../../../agent/lab/world/object-cache.js';
 import type { KubeObject } from '../../../agent/lab/world/objects.js';
 import { meta } from './world.js';
