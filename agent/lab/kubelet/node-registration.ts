@@ -21,7 +21,7 @@ export interface RegistrationOptions {
 }
 
 /** How often an unready node looks again; a ready one looks less often. */
-const UNREADY_MS = 100;
+const UNREADY_MS = 200;
 const READY_MS = 10_000;
 /** A real cluster's controller gives a node up after 40 s without word. */
 const HEARTBEAT_MS = 30_000;
