@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
 import { packageRoot } from '../machine/layout.js';
 import type { Cell } from '../matrix.js';
 import type { ProbeProtocol } from '../probe.js';
@@ -18,9 +16,4 @@ const ALLOWED: Readonly<Record<ProbeProtocol, readonly string[]>> = {
 /** Without policies everybody reaches everybody. */
 export function expected(cell: Pick<Cell, 'from' | 'to' | 'protocol'>, policies: boolean): boolean {
   return !policies || ALLOWED[cell.protocol].includes(`${cell.from} ${cell.to}`);
-}
-
-/** How many pods a file brings. */
-export function podCount(file: string): number {
-  return parseAllDocuments(readFileSync(file, 'utf8')).filter((document) => document.get('kind') === 'Pod').length;
 }
