@@ -4,6 +4,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../agent/base/clock.js';
+import { createKubeClient } from '../../agent/datastore/client.js';
+import { loadConnection } from '../../agent/datastore/load-connection.js';
+import { NODES } from '../../agent/datastore/resource.js';
+import { startLab, type Lab } from '../../agent/lab/lab.js';
 import { cli } from '../../agent/lab/machine/layout.js';
 import { eventually } from './eventually.js';
 
@@ -15,6 +20,7 @@ export class ApiProcess {
   #proxy: Server | undefined;
   #port = 0;
   #cutting = false;
+  #rewrite: (text: string) => string = (text) => text;
   /** Watch lines that were cut in the middle. */
   cuts = 0;
 
@@ -50,6 +56,11 @@ export class ApiProcess {
     this.#cutting = on;
   }
 
+  /** From now on the server's words reach clients as `rewrite` makes them: text of the same length. */
+  rewrite(rewrite: (text: string) => string): void {
+    this.#rewrite = rewrite;
+  }
+
   async close(): Promise<void> {
     await this.kill();
     for (const [client, server] of this.#wires) [client, server].forEach((socket) => socket.destroy());
@@ -72,10 +83,29 @@ export class ApiProcess {
     }
   }
 
-  #carry(chunk: Buffer, [client, server]: readonly [Socket, Socket]): void {
+  #carry(said: Buffer, [client, server]: readonly [Socket, Socket]): void {
+    const chunk = Buffer.from(this.#rewrite(said.toString('latin1')), 'latin1');
+    if (chunk.length !== said.length) throw new Error('rewritten text must be as long as it was');
     const event = this.#cutting ? chunk.indexOf('{"type":"') : -1;
     if (event < 0) return void client.write(chunk);
     this.cuts++;
     client.write(chunk.subarray(0, event + Math.floor((chunk.length - event) / 2)), () => server.destroy());
   }
+}
+
+/** A lab of two nodes on such a server, with the part of a controller manager that it has not: pod CIDRs. */
+export async function startLabOn(api: ApiProcess, title: string): Promise<Lab> {
+  await api.start();
+  const [lab] = await Promise.all([startLab({ name: `${title}-${process.pid}`, kubeconfig: api.kubeconfig, nodes: 2 }), allotPodCidrs(api)]);
+  return lab;
+}
+
+async function allotPodCidrs(api: ApiProcess): Promise<void> {
+  const client = createKubeClient(await loadConnection({ kubeconfig: api.kubeconfig, env: {}, clock: systemClock }), systemClock);
+  for (const index of [1, 2]) {
+    const podCIDR = `10.42.${index}.0/24`;
+    const patch = (): Promise<string> => client.patch(NODES, { name: `node${index}` }, 'merge', { spec: { podCIDR, podCIDRs: [podCIDR] } }).then(() => '');
+    await eventually(`node${index} has a pod CIDR`, patch, { withinMs: 20_000, everyMs: 50 });
+  }
+  client.close();
 }

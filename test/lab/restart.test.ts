@@ -7,12 +7,12 @@ import { followLog, type LogLine } from './agent-log.js';
 import { addressOf, agentStatus, applyPolicy, createNamespace, createPod, deletePolicies, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
 import { kernelState, stateDifferences, type KernelState } from './kernel-state.js';
-import { Traffic } from './traffic.js';
+import { losses, Traffic } from './traffic.js';
 
 const ALLOWED = 80;
 const DENIED = 81;
 /** Random moments of a policy update at which the agent is killed. */
-const KILLS = Number(process.env['CANAL_AGENT_KILLS'] ?? 6);
+const KILLS = Number(process.env['CANAL_AGENT_KILLS'] ?? 4);
 
 let lab: Lab;
 let traffic: Traffic;
@@ -78,7 +78,7 @@ describe('kill -9 of the agents', () => {
     }
     expect((await allowed.stop()).filter(({ silent, refused }) => silent + refused > 0), 'new flows that were dropped').toEqual([]);
     expect((await denied.stop()).filter(({ answered }) => answered > 0), 'denied flows that passed').toEqual([]);
-    expect((await flows.tally()).filter(({ errno, retransmits, sent, echoed }) => errno !== 0 || retransmits > 0 || sent - echoed > 10)).toEqual([]);
+    expect(await losses(flows), 'long-lived flows that lost something').toEqual([]);
   });
 
   it(`at ${KILLS} random moments of a policy update, what both policies deny never passes and what both allow never drops`, async () => {
@@ -101,7 +101,7 @@ describe('kill -9 of the agents', () => {
     expect((await denied.stop()).filter(({ answered }) => answered > 0), 'denied flows that passed').toEqual([]);
     const arrived = (await Promise.all(servers.map((server) => server.tally()))).flatMap((tally) => [...tally.values()]).filter(({ connections, datagrams }) => connections + datagrams > 0);
     expect(arrived, 'arrived though denied').toEqual([]);
-  }, 30_000 + KILLS * 10_000);
+  }, 60_000 + KILLS * 15_000);
 });
 
 describe('while the agent was down', () => {

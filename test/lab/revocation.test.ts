@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Lab } from '../../agent/lab/lab.js';
 import { addressOf, applyPolicy, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
-import { nowMs, Traffic, type FlowTally } from './traffic.js';
+import { losses, nowMs, Traffic, type FlowTally } from './traffic.js';
 
 const KEPT = 80;
 const REVOKED = 81;
@@ -10,8 +10,8 @@ const FLOWS_OF_A_KIND = 25;
 const EVERY_MS = 50;
 /** From the API server's answer to the policy until nothing more of a revoked flow arrives. */
 const REVOKED_WITHIN_MS = 1_000;
-/** Longest wait for an echo on a kept flow: a busy machine's, far below TCP's first retransmission but a lost message. */
-const GAP_MS = 190;
+/** Longest wait for an echo on a kept flow: as long as a busy machine may let the client wait. Losses are counted, not guessed from gaps. */
+const GAP_MS = 1_000;
 
 let lab: Lab;
 let traffic: Traffic;
@@ -56,11 +56,10 @@ it('revokes 100 of 200 long-lived flows within a second, and the others lose not
   const last = Math.max(...(await lastBytes(servers, revoked)));
   expect(last - appliedMs, 'ms from the policy to the last byte of a revoked flow').toBeLessThan(REVOKED_WITHIN_MS);
   const flows = await kept.tally();
-  expect(flows.filter((flow) => flow.errno !== 0 || flow.retransmits !== 0)).toEqual([]);
+  expect(await losses(kept), 'flows that lost messages or sent them again').toEqual([]);
   expect(flows.filter((flow) => flow.gapMs > GAP_MS).map((flow) => flow.gapMs)).toEqual([]);
-  expect(flows.filter((flow) => flow.sent - flow.echoed > GAP_MS / EVERY_MS), 'flows that lost messages').toEqual([]);
   console.log(`last byte of a revoked flow ${(last - appliedMs).toFixed(0)} ms after the policy; longest gap of a kept one ${Math.max(...flows.map((flow) => flow.gapMs)).toFixed(0)} ms`);
-});
+}, 60_000);
 
 it('lets the revoked flows live again where policy allows them again', async () => {
   const servers = await traffic.serve('x/near', [90]);
@@ -79,7 +78,7 @@ it('lets the revoked flows live again where policy allows them again', async () 
   const stopped = await echoes();
   await applyPolicy(lab, 'x', policy([90]));
   await eventually('echoes come again', async () => ((await echoes()).every((n, i) => n > stopped[i]! + 3) ? [] : ['not yet']), { withinMs: 5_000 });
-});
+}, 60_000);
 
 /** When each revoked flow's last byte arrived, at a server or as an echo at the client. */
 async function lastBytes(servers: readonly { tally(): Promise<ReadonlyMap<number, { lastMs: number }>> }[], revoked: { tally(): Promise<FlowTally[]> }): Promise<number[]> {

@@ -7,6 +7,7 @@ import type { Lab } from '../../agent/lab/lab.js';
 import { packageRoot } from '../../agent/lab/machine/layout.js';
 import { inside, placeOf } from '../../agent/lab/machine/place.js';
 import { split } from './cluster.js';
+import { eventually } from './eventually.js';
 
 /** What a port of a server has received. Times are CLOCK_MONOTONIC in ms, as {@link nowMs}. */
 export interface PortTally {
@@ -26,6 +27,13 @@ export interface FlowTally {
   readonly errno: number;
 }
 
+export interface Stream {
+  mark(): Promise<void>;
+  /** Sends no more, so that all that was not lost comes back. */
+  pause(): Promise<void>;
+  tally(): Promise<FlowTally[]>;
+}
+
 /** New flows to one target. */
 export interface DoorTally {
   readonly tried: number;
@@ -35,6 +43,14 @@ export interface DoorTally {
 }
 
 export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** Ends the sending; what a flow has lost, failed at or sent again. Empty: nothing. */
+export async function losses(stream: Stream): Promise<FlowTally[]> {
+  await stream.pause();
+  const lost = async (): Promise<FlowTally[]> => (await stream.tally()).filter(({ errno, retransmits, sent, echoed }) => errno !== 0 || retransmits !== 0 || sent !== echoed);
+  await eventually('everything has come back', async () => ((await lost()).length === 0 ? '' : 'not yet'), { withinMs: 1_000 }).catch(() => undefined);
+  return lost();
+}
 
 /** Servers and clients in a lab's pods; see traffic/*.c. */
 export class Traffic {
@@ -52,10 +68,11 @@ export class Traffic {
   }
 
   /** A flow to each target (`tcp:10.0.0.1:80`), kept busy until closed. */
-  async stream(who: string, everyMs: number, targets: readonly string[]): Promise<{ mark(): Promise<void>; tally(): Promise<FlowTally[]> }> {
+  async stream(who: string, everyMs: number, targets: readonly string[]): Promise<Stream> {
     const program = await this.#start(who, ['stream', String(everyMs), ...targets]);
     return {
       mark: async () => void (await program.ask('m')),
+      pause: async () => void (await program.ask('p')),
       tally: async () => (await program.ask('r')).map(([sent, echoed, gapMs, lastMs, retransmits, errno]) => ({ sent: sent!, echoed: echoed!, gapMs: gapMs!, lastMs: lastMs!, retransmits: retransmits!, errno: errno! })),
     };
   }

@@ -75,16 +75,22 @@ static void report(struct flow *flows, int count)
 	fflush(stdout);
 }
 
+static int paused;
+
 static void obey(struct flow *flows, int count)
 {
 	switch (next_command()) {
 	case 'm': return mark(flows, count);
 	case 'r': return report(flows, count);
+	case 'p':
+		paused = 1;
+		printf(".\n");
+		fflush(stdout);
 	}
 }
 
 // Opens a flow to each target and keeps it busy. `m` on standard input starts
-// counting anew, `r` prints, for each flow:
+// counting anew, `p` ends the sending, `r` prints, for each flow:
 // SENT ECHOED LONGEST_GAP_MS LAST_ECHO_MS RETRANSMITS ERRNO
 int stream(double interval_ms, int count, char **targets)
 {
@@ -102,7 +108,7 @@ int stream(double interval_ms, int count, char **targets)
 	for (double due = now_ms();;) {
 		double left = due - now_ms();
 		if (left <= 0) {
-			for (int i = 0; i < count; i++)
+			for (int i = 0; i < count && !paused; i++)
 				send_one(&flows[i]);
 			due += interval_ms;
 			continue;
