@@ -44,7 +44,7 @@ describe('10,000 pods, 1,400 namespaces, 14,000 policies, 5,000 CIDRs, 500 local
     expect(ms).toBeLessThan(8000);
   });
 
-  it.each([['a remote', false], ['a local', true]])('compiles a label change of %s pod within 250 ms of CPU, garbage collection included', (_, local) => {
+  it.each([['a remote', false], ['a local', true]])('compiles a label change of %s pod within 500 ms of CPU, garbage collection included', (_, local) => {
     const times = Array.from({ length: 15 }, (_, i) => {
       scene = relabel(local, i);
       const { ms, result } = cpuMs(() => compiler.compile(scene.snapshot, scene.facts));
@@ -53,7 +53,7 @@ describe('10,000 pods, 1,400 namespaces, 14,000 policies, 5,000 CIDRs, 500 local
       show({ local, ms, transition: cpuMs(() => transition(before, state)).ms, steps: transition(before, state).length });
       return ms;
     });
-    expect(median(times)).toBeLessThan(250);
+    expect(median(times)).toBeLessThan(500);
   });
 });
 
