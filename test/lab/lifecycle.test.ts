@@ -3,13 +3,16 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { cgroupRoot, processesOf } from '../../agent/lab/machine/cgroup.js';
 import { cli } from '../../agent/lab/machine/layout.js';
 import { run, type RunResult } from '../../agent/lab/machine/process.js';
 import type { LabStatus } from '../../agent/lab/status.js';
 import { podManifest } from './manifests.js';
 import { traces } from './traces.js';
+
+// Each starts a lab or two, and with it agents whose programs the verifier takes seconds for.
+vi.setConfig({ testTimeout: 90_000 });
 
 const name = `life-${process.pid}`;
 const scratch = mkdtempSync(join(tmpdir(), 'canal-test-'));
