@@ -1,4 +1,8 @@
-/** Objects as one stream that kubectl reads. */
+/**
+ * Objects as one stream that every kubectl reads: YAML documents. The first
+ * line says so; text that begins with `{` is JSON to kubectl, which before 1.21
+ * then stumbles over the separator.
+ */
 export function manifestText(objects: readonly object[]): string {
-  return objects.map((object) => JSON.stringify(object)).join('\n---\n');
+  return objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');
 }
