@@ -6,7 +6,7 @@ import { serveControl } from './control-server.js';
 import { startLab, type LabOptions } from './lab.js';
 import { cli, labFiles, LABS } from './machine/layout.js';
 import { isAlive } from './machine/process.js';
-import { destroy, forgetIfLast, labNames, readState } from './state.js';
+import { checkName, destroy, forgetIfLast, labNames, readState } from './state.js';
 import type { LabStatus } from './status.js';
 
 /** Options of a lab that can be handed to another process. */
@@ -16,6 +16,7 @@ type Message = { readonly progress: string } | { readonly ready: LabStatus } | {
 
 /** Starts a lab in a process of its own, which lives until `lab down`; resolves when its nodes are ready. */
 export async function launch(options: LaunchOptions, progress: (line: string) => void): Promise<LabStatus> {
+  checkName(options.name);
   await removeLeftovers(options.name, progress);
   // The lab makes its directory itself; until then its log lies beside it.
   const dir = resolve(options.dir ?? join(LABS, options.name));

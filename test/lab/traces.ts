@@ -4,15 +4,17 @@ import { cgroupRoot } from '../../agent/lab/machine/cgroup.js';
 import { identify, must } from '../../agent/lab/machine/process.js';
 
 /**
- * What a lab could leave on the machine. Network namespaces that others name
- * meanwhile are not looked at: a lab names none.
+ * What a lab could leave on the machine that `enter` leads to (the words before
+ * a command). Network namespaces that others name meanwhile are not looked at: a
+ * lab names none.
  */
-export async function traces(lab: string): Promise<Record<string, unknown>> {
+export async function traces(lab: string, [enter, ...place]: readonly [command: string, ...args: string[]]): Promise<Record<string, unknown>> {
+  const ip = (...words: string[]): Promise<string> => must(enter, [...place, 'ip', ...words]);
   return {
-    links: (await must('ip', ['-o', 'link'])).split('\n').map((line) => line.split(':')[1]?.trim() ?? ''),
-    routes: await must('ip', ['route', 'show', 'table', 'all']),
+    links: (await ip('-o', 'link')).split('\n').map((line) => line.split(':')[1]?.trim() ?? ''),
+    routes: await ip('route', 'show', 'table', 'all'),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[4] ?? '').filter((path) => !path.startsWith('/run/netns') && !path.startsWith('/var/run/netns')),
-    namespaces: (await must('ip', ['netns', 'list'])).split('\n').filter((line) => line.includes(lab)),
+    namespaces: (await ip('netns', 'list')).split('\n').filter((line) => line.includes(lab)),
     forwarding: readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8'),
     pins: readdirSync('/sys/fs/bpf').filter((name) => name.startsWith('canal')),
     cgroups: readdirSync(cgroupRoot()).filter((name) => name.includes(lab)),

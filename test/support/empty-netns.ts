@@ -18,6 +18,11 @@ export class EmptyNetns {
     return new EmptyNetns(holder, path);
   }
 
+  /** What to put before the words of a command that runs inside. */
+  get enter(): readonly [command: string, ...args: string[]] {
+    return ['nsenter', `--net=${this.path}`];
+  }
+
   /** Command line that runs inside. */
   inside(command: string): string {
     return `nsenter --net=${this.path} ${command}`;
