@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { CONTAINER_ID, POD_IP, POD_IPS } from '../datastore/decode/pod.js';
 import type { Endpoint } from '../model/endpoint.js';
 import type { PodAnnotator } from './context.js';
 
@@ -17,9 +18,6 @@ export interface PodApi {
   /** Strategic-merge patch of the pod's `status` subresource with field manager `canal`. */
   patchStatus(namespace: string, name: string, body: object): Promise<'done' | 'not-found' | 'conflict'>;
 }
-
-const PREFIX = 'cni.projectcalico.org';
-export const POD_IP = `${PREFIX}/podIP`, POD_IPS = `${PREFIX}/podIPs`, CONTAINER_ID = `${PREFIX}/containerID`;
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;

@@ -2,7 +2,8 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { IpAddress } from '../../../agent/base/address.js';
 import type { Clock } from '../../../agent/base/clock.js';
-import { CONTAINER_ID, POD_IP, POD_IPS, PodAnnotations, type PodApi, type PodMeta } from '../../../agent/cni/annotate.js';
+import { PodAnnotations, type PodApi, type PodMeta } from '../../../agent/cni/annotate.js';
+import { CONTAINER_ID, POD_IP, POD_IPS } from '../../../agent/datastore/decode/pod.js';
 import type { Endpoint } from '../../../agent/model/endpoint.js';
 
 /** An API server with pods in memory that patches as the real one does, and fails as it does. */

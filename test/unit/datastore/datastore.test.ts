@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startApiServer, type ApiServer } from '../../../agent/apiserver/server.js';
-import { IpAddress } from '../../../agent/base/address.js';
 import { systemClock } from '../../../agent/base/clock.js';
 import type { Logger } from '../../../agent/base/log.js';
 import { createKubeClient, type KubeClient } from '../../../agent/datastore/client.js';
 import { createDatastore, type Datastore } from '../../../agent/datastore/datastore.js';
+import { POD_IP } from '../../../agent/datastore/decode/pod.js';
 import { loadConnection } from '../../../agent/datastore/load-connection.js';
 import { publishLease, setNetworkAvailable } from '../../../agent/datastore/node-writer.js';
-import { clearPodAddresses, publishPodAddresses } from '../../../agent/datastore/pod-writer.js';
 import { NAMESPACES, NETWORK_POLICIES, NODES, PODS } from '../../../agent/datastore/resource.js';
 import type { Snapshot } from '../../../agent/model/snapshot.js';
 import { createStore, type Store } from '../../../agent/store/store.js';
@@ -83,12 +82,10 @@ it('reads back what it writes: lease, condition, and a pod\'s addresses until th
   expect(snapshot()!.nodes.get('n1')!.flannelAnnotations).toEqual(lease);
   expect(snapshot()!.nodes.get('n1')!.lease!.publicIp!.text).toBe('172.30.0.11');
 
-  const raw = await client.get(PODS, { namespace: 'shop', name: 'api' });
-  const sandbox = { namespace: 'shop', name: 'api', uid: (raw['metadata'] as { uid: string }).uid, containerId: 'c1' };
-  await publishPodAddresses(client, sandbox, [IpAddress.parse('10.42.0.2')!]);
+  const annotate = (ip: string) => client.patch(PODS, { namespace: 'shop', name: 'api' }, 'strategic', { metadata: { annotations: { [POD_IP]: ip } } }, { subresource: 'status' });
+  await annotate('10.42.0.2/32');
   await until(() => snapshot()!.pods.get('shop/api')?.addresses[0]?.text === '10.42.0.2');
-  expect(await clearPodAddresses(client, sandbox)).toBe('cleared');
-  expect(await clearPodAddresses(client, sandbox)).toBe('already');
+  await annotate('');
   await until(() => snapshot()!.pods.get('shop/api')!.addresses.length === 0);
 });
 

@@ -1,9 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { IpAddress } from '../../../agent/base/address.js';
 import { ApiError } from '../../../agent/datastore/api-error.js';
 import type { KubeClient, RawObject } from '../../../agent/datastore/client.js';
 import { publishLease, setNetworkAvailable } from '../../../agent/datastore/node-writer.js';
-import { clearPodAddresses, publishPodAddresses } from '../../../agent/datastore/pod-writer.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 interface Stored {
@@ -124,67 +122,5 @@ describe('NetworkUnavailable', () => {
     object.stored!.status.conditions = [{ type: 'NetworkUnavailable', status: 'True', reason: 'NoRouteCreated' }];
     expect(await setNetworkAvailable({ client: object.client, clock, node: 'n1' })).toBe(true);
     expect(object.stored!.status.conditions).toHaveLength(1);
-  });
-});
-
-describe('a pod\'s addresses', () => {
-  const sandbox = { namespace: 'ns', name: 'p', uid: 'u1', containerId: 'c1' };
-  const key = (name: string): string => `cni.projectcalico.org/${name}`;
-  const addresses = ['10.42.0.2', 'fd00::2'].map((text) => IpAddress.parse(text)!);
-
-  it('are published with their masks, on pods/status, guarded by UID only', async () => {
-    await publishPodAddresses(object.client, sandbox, addresses);
-    expect(object.patches).toEqual([{
-      path: 'pods/p', kind: 'strategic', subresource: 'status',
-      body: { metadata: { uid: 'u1', annotations: { [key('podIP')]: '10.42.0.2/32', [key('podIPs')]: '10.42.0.2/32,fd00::2/128', [key('containerID')]: 'c1' } } },
-    }]);
-    await publishPodAddresses(object.client, { ...sandbox, uid: '' }, addresses);
-    expect(object.patches[1]!.body.metadata).not.toHaveProperty('uid');
-  });
-
-  it('are blanked at DEL, and the container stays to compare with', async () => {
-    await publishPodAddresses(object.client, sandbox, addresses);
-    expect(await clearPodAddresses(object.client, sandbox)).toBe('cleared');
-    expect(object.stored!.metadata.annotations).toEqual({ [key('podIP')]: '', [key('podIPs')]: '', [key('containerID')]: 'c1' });
-    expect(await clearPodAddresses(object.client, sandbox)).toBe('already');
-    expect(object.patches).toHaveLength(2);
-  });
-
-  it('of a newer sandbox or another pod of that name are left alone', async () => {
-    await publishPodAddresses(object.client, { ...sandbox, containerId: 'c2' }, addresses);
-    expect(await clearPodAddresses(object.client, sandbox)).toBe('newer');
-    expect(await clearPodAddresses(object.client, { ...sandbox, uid: 'u0', containerId: 'c2' })).toBe('gone');
-    object.stored = undefined;
-    expect(await clearPodAddresses(object.client, sandbox)).toBe('gone');
-    expect(object.patches).toHaveLength(1);
-  });
-
-  it('are read again when someone else wrote meanwhile, five times at most', async () => {
-    let writes = 3;
-    object.interfere = () => {
-      if (writes-- > 0) object.bump();
-    };
-    expect(await clearPodAddresses(object.client, sandbox)).toBe('cleared');
-    expect(object.patches).toHaveLength(4);
-
-    object.interfere = () => object.bump();
-    await expect(clearPodAddresses(object.client, { ...sandbox, containerId: '' })).resolves.toBe('already');
-    object.stored!.metadata.annotations = {};
-    await expect(clearPodAddresses(object.client, sandbox)).rejects.toMatchObject({ status: 409 });
-    expect(object.patches).toHaveLength(4 + 6);
-  });
-
-  it('are not blanked over a newer sandbox that came in between', async () => {
-    object.interfere = (stored) => {
-      stored.metadata.annotations[key('containerID')] = 'c2';
-      object.bump();
-    };
-    expect(await clearPodAddresses(object.client, sandbox)).toBe('newer');
-    expect(object.stored!.metadata.annotations).toEqual({ [key('containerID')]: 'c2' });
-  });
-
-  it('cannot be blanked while the API is away: that is an error for the caller to queue', async () => {
-    object.failures.push(new ApiError('away'));
-    await expect(clearPodAddresses(object.client, sandbox)).rejects.toBeInstanceOf(ApiError);
   });
 });
