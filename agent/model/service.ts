@@ -37,7 +37,14 @@ export interface Service {
   readonly externalPolicy: TrafficPolicy;
   /** `service.kubernetes.io/service-proxy-name`; empty: ours. */
   readonly proxyName: string;
+  /** Where the cloud's balancer asks whether this node has endpoints; 0: nobody asks. */
+  readonly healthCheckNodePort: number;
+  /** How a backend is chosen for what comes from outside; undefined: as the setting says. */
+  readonly algorithm: Algorithm | undefined;
 }
+
+/** `maglev`: by the packet's ends, the same on every node and nearly the same after a change of backends. */
+export type Algorithm = 'random' | 'maglev';
 
 export interface SlicePort {
   readonly name: string;

@@ -1,11 +1,14 @@
 import { Cidr, IpAddress } from '../../base/address.js';
-import type { Service, ServicePort, TrafficPolicy } from '../../model/service.js';
+import type { Algorithm, Service, ServicePort, TrafficPolicy } from '../../model/service.js';
 import { fields, list, Problems, text, type Decoder, type Fields } from './field.js';
 import type { Interner } from './intern.js';
 import { portNumber, protocolNumber } from './port.js';
 
 const PROXY_NAME = 'service.kubernetes.io/service-proxy-name';
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
+/** Cilium's `service.cilium.io/lb-algorithm` by our name, and what Calico calls the same. */
+export const LB_ALGORITHM = 'canal.io/lb-algorithm';
+const CALICO_STRATEGY = 'lb.projectcalico.org/external-traffic-strategy';
 /** As the API server defaults and limits sessionAffinityConfig.clientIP.timeoutSeconds. */
 const AFFINITY_DEFAULT_S = 10_800;
 const AFFINITY_MAX_S = 86_400;
@@ -33,6 +36,8 @@ export function serviceDecoder(intern: Interner): Decoder<Service> {
       internalPolicy: policy(spec, 'internalTrafficPolicy', problems),
       externalPolicy: policy(spec, 'externalTrafficPolicy', problems),
       proxyName: intern.string(text(fields(metadata['labels'])[PROXY_NAME])),
+      healthCheckNodePort: healthCheckNodePort(spec, type, problems),
+      algorithm: algorithm(fields(metadata['annotations']), problems),
     };
     return { value, problems: problems.found };
   };
@@ -116,6 +121,23 @@ function affinity(spec: Fields, problems: Problems): number {
   if (Number.isInteger(seconds) && (seconds as number) > 0 && (seconds as number) <= AFFINITY_MAX_S) return seconds as number;
   problems.add('spec.sessionAffinityConfig.clientIP.timeoutSeconds', `not from 1 to ${AFFINITY_MAX_S}; taken as ${AFFINITY_DEFAULT_S}`);
   return AFFINITY_DEFAULT_S;
+}
+
+/** There for load balancers that keep the client's address and so must not send to nodes without an endpoint. */
+function healthCheckNodePort(spec: Fields, type: Service['type'], problems: Problems): number {
+  const written = spec['healthCheckNodePort'];
+  if (written === undefined || written === null || written === 0) return 0;
+  const port = portNumber(written);
+  if (port === undefined) problems.add('spec.healthCheckNodePort', 'not a port number');
+  return type === 'LoadBalancer' && spec['externalTrafficPolicy'] === 'Local' ? (port ?? 0) : 0;
+}
+
+function algorithm(annotations: Fields, problems: Problems): Algorithm | undefined {
+  const name = [LB_ALGORITHM, CALICO_STRATEGY].find((one) => annotations[one] !== undefined);
+  const written = name === undefined ? '' : text(annotations[name]).toLowerCase();
+  if (written === 'random' || written === 'maglev') return written;
+  if (written !== '') problems.add(`metadata.annotations[${name}]`, `neither random nor maglev: ${written.slice(0, 64)}`);
+  return undefined;
 }
 
 function policy(spec: Fields, field: 'internalTrafficPolicy' | 'externalTrafficPolicy', problems: Problems): TrafficPolicy {

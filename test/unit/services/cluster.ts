@@ -15,7 +15,7 @@ type ServiceParts = Partial<Omit<Service, 'clusterIps' | 'externalIps' | 'loadBa
 export function service(name = 'web', parts: ServiceParts = {}): Service {
   const { clusterIps = ['10.96.0.1'], externalIps = [], loadBalancerIps = [], ...rest } = parts;
   return {
-    namespace: 'shop', name, type: 'ClusterIP', ports: [port()], affinityS: 0, internalPolicy: 'cluster', externalPolicy: 'cluster', proxyName: '', sourceRanges: [],
+    namespace: 'shop', name, type: 'ClusterIP', ports: [port()], affinityS: 0, internalPolicy: 'cluster', externalPolicy: 'cluster', proxyName: '', sourceRanges: [], healthCheckNodePort: 0, algorithm: undefined,
     clusterIps: clusterIps.map(address), externalIps: externalIps.map(address), loadBalancerIps: loadBalancerIps.map(address), ...rest,
   };
 }

@@ -22,7 +22,7 @@ describe('a Service', () => {
       metadata: { namespace: 'shop', name: 'web', annotations: { big: 'x' }, labels: { app: 'web' } },
       spec: {
         type: 'LoadBalancer', clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1', 'fd00::1'], externalIPs: ['198.51.100.1'], selector: { app: 'web' }, sessionAffinity: 'ClientIP',
-        sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } }, internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local', loadBalancerSourceRanges: ['192.0.2.0/24 '],
+        sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } }, internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local', healthCheckNodePort: 31000, loadBalancerSourceRanges: ['192.0.2.0/24 '],
         ports: [{ name: 'http', port: 80, targetPort: 'http', nodePort: 30080 }, { name: 'dns', port: 53, protocol: 'UDP' }, { name: 'sctp', port: 80, protocol: 'SCTP' }],
       },
       status: { loadBalancer: { ingress: [{ ip: '198.51.100.2' }, { ip: '198.51.100.3', ipMode: 'Proxy' }, { ip: '198.51.100.4', ipMode: 'VIP' }, { hostname: 'lb.example' }] } },
@@ -30,7 +30,7 @@ describe('a Service', () => {
     expect(problems).toEqual([]);
     expect({ ...value, clusterIps: texts(value!.clusterIps), externalIps: texts(value!.externalIps), loadBalancerIps: texts(value!.loadBalancerIps), sourceRanges: texts(value!.sourceRanges) }).toEqual({
       namespace: 'shop', name: 'web', type: 'LoadBalancer', clusterIps: ['10.96.0.1', 'fd00::1'], externalIps: ['198.51.100.1'], loadBalancerIps: ['198.51.100.2', '198.51.100.4'],
-      affinityS: 60, internalPolicy: 'local', externalPolicy: 'local', proxyName: '', sourceRanges: ['192.0.2.0/24'],
+      affinityS: 60, internalPolicy: 'local', externalPolicy: 'local', proxyName: '', healthCheckNodePort: 31000, algorithm: undefined, sourceRanges: ['192.0.2.0/24'],
       ports: [{ name: 'http', protocol: 6, port: 80, nodePort: 30080 }, { name: 'dns', protocol: 17, port: 53, nodePort: 0 }, { name: 'sctp', protocol: 132, port: 80, nodePort: 0 }],
     });
   });
@@ -49,6 +49,23 @@ describe('a Service', () => {
 
   it('names the proxy that serves it', () => {
     expect(serviceOf({}, { labels: { 'service.kubernetes.io/service-proxy-name': 'kube-router' } }).proxyName).toBe('kube-router');
+  });
+
+  it('has a health-check port only as a load balancer with policy Local', () => {
+    const health = { healthCheckNodePort: 31000 };
+    expect(serviceOf({ ...health, type: 'LoadBalancer', externalTrafficPolicy: 'Local' }).healthCheckNodePort).toBe(31000);
+    for (const spec of [{ type: 'LoadBalancer' }, { type: 'NodePort', externalTrafficPolicy: 'Local' }]) expect(serviceOf({ ...health, ...spec }).healthCheckNodePort).toBe(0);
+  });
+
+  it.each([
+    [{ 'canal.io/lb-algorithm': 'maglev' }, 'maglev', 0],
+    [{ 'canal.io/lb-algorithm': 'Random' }, 'random', 0],
+    [{ 'lb.projectcalico.org/external-traffic-strategy': 'maglev' }, 'maglev', 0],
+    [{ 'canal.io/lb-algorithm': 'best' }, undefined, 1],
+    [{}, undefined, 0],
+  ] as const)('with annotations %j is balanced by %s', (annotations, algorithm, problems) => {
+    const decoded = decodeService({ ...rawService(), metadata: { namespace: 'shop', name: 'web', annotations } });
+    expect([decoded.value!.algorithm, decoded.problems.length]).toEqual([algorithm, problems]);
   });
 
   it.each<[string, Raw, string[], (s: Service) => unknown, unknown]>([
