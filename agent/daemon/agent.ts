@@ -25,6 +25,7 @@ import { createStore } from '../store/store.js';
 import { adminHandler } from './admin/handler.js';
 import { ApplyLoop, type AppliedView } from './apply-loop.js';
 import { conditions, SERVING, VITAL, type ConditionSources } from './conditions.js';
+import { HealthCheckPorts } from './health-check-ports.js';
 import { takeInstanceLock } from './instance-lock.js';
 import { openKernel } from './kernel.js';
 import { LocalEndpoints } from './local-endpoints.js';
@@ -94,7 +95,9 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
     state = state === 'booting' ? 'ready' : state;
     if (published !== view.desired) publish(settings, publisher, view, log);
     published = view.desired;
+    healthChecks.want(loop.services.compiler.healthChecks());
   };
+  const healthChecks = new HealthCheckPorts({ clock, log: log.child({ component: 'services' }), healthy: () => health.conditions().every(({ name, ok }) => name !== 'services' || ok) });
   const loop: ApplyLoop = new ApplyLoop({ kernel, planner, endpoints, settings, clock, log: log.child({ component: 'apply' }), onApplied });
 
   const events = new RecentEvents(EVENTS);
@@ -103,7 +106,7 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
   const datastore = createDatastore({ client, annotationPrefix: settings.annotationPrefix, sinks: store.sinks, log: log.child({ component: 'datastore' }), clock });
 
   const servers = new Servers(clock, log);
-  const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => servers.problems() };
+  const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => [...servers.problems(), ...healthChecks.problems()] };
   const health = { conditions: () => conditions(sources), vital: VITAL, serving: SERVING };
   const admin = adminHandler({ settings, kernel, loop, events, conditions: health.conditions, state: () => state, clock, startedMs });
   servers.add('admin', { path: join(settings.runDir, 'admin.sock') }, admin);
@@ -141,7 +144,7 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
       store.close();
       await datastore.close();
       await loop.close();
-      await servers.close();
+      await Promise.all([servers.close(), healthChecks.close()]);
       client.close();
       kernel.close();
       lock.release();

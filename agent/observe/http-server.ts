@@ -10,6 +10,8 @@ export interface Answer {
   readonly status: number;
   /** Content-Type. */
   readonly type: string;
+  /** More than Content-Type and Content-Length. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -44,7 +46,7 @@ async function respond(handler: Handler, request: IncomingMessage, response: Ser
     const wrong = error instanceof CanalError && error.code === 'CONFIG';
     answer = json({ message: error instanceof Error ? error.message : String(error) }, wrong ? 400 : 500);
   }
-  response.writeHead(answer.status, { 'content-type': answer.type, 'content-length': Buffer.byteLength(answer.body) });
+  response.writeHead(answer.status, { ...answer.headers, 'content-type': answer.type, 'content-length': Buffer.byteLength(answer.body) });
   response.end(request.method === 'HEAD' ? undefined : answer.body);
 }
 

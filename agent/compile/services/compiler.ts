@@ -1,15 +1,17 @@
 import type { Problem } from '../../base/errors.js';
+import { changesBetween } from '../../base/versioned-map.js';
 import type { EndpointSlice } from '../../model/service.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import type { ClientNode } from './choose.js';
 import { disputes, winner } from './claims.js';
+import { byPort, type HealthCheck } from './health-checks.js';
 import { ChangedRows } from './row-changes.js';
 import { backText, backendText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey, type ServiceChanges } from './rows.js';
 import { compileService, setKey, type BackendSet, type Claim, type CompiledService, type SlotHistory } from './service.js';
 
 /** Label of a Node that says where it is. */
 const ZONE = 'topology.kubernetes.io/zone';
-const NOTHING: CompiledService = { sets: new Map(), claims: new Map() };
+const NOTHING: CompiledService = { sets: new Map(), claims: new Map(), healthCheck: undefined };
 
 /**
  * Services of the snapshots to rows, as what has changed since the last call:
@@ -23,6 +25,8 @@ export class ServiceCompiler {
   /** By frontText: everybody who wants it. */
   readonly #claims = new Map<string, readonly Claim[]>();
   readonly #disputed = new Map<string, readonly Problem[]>();
+  /** By service; few have one. */
+  readonly #healthChecks = new Map<string, HealthCheck>();
   #last: { readonly services: Snapshot['services']; readonly endpointSlices: Snapshot['endpointSlices'] } = { services: new Map(), endpointSlices: new Map() };
   #node: ClientNode | undefined;
 
@@ -45,7 +49,12 @@ export class ServiceCompiler {
 
   /** Services that want what another has. */
   problems(): readonly Problem[] {
-    return [...this.#disputed.values()].flat();
+    return [...[...this.#disputed.values()].flat(), ...byPort(this.#healthChecks.values()).problems];
+  }
+
+  /** Which services' health is asked for, by node port. */
+  healthChecks(): ReadonlyMap<number, HealthCheck> {
+    return byPort(this.#healthChecks.values()).ports;
   }
 
   /** Services with anything in the kernel, by `namespace/name`. */
@@ -62,8 +71,8 @@ export class ServiceCompiler {
   #dirty(snapshot: Snapshot, node: ClientNode): Set<string> {
     const { services, endpointSlices } = snapshot;
     const dirty = new Set<string>();
-    for (const [name] of changed(this.#last.services, services)) dirty.add(name);
-    for (const [key, before, now] of changed(this.#last.endpointSlices, endpointSlices)) {
+    for (const [name] of changesBetween(this.#last.services, services)) dirty.add(name);
+    for (const [key, before, now] of changesBetween(this.#last.endpointSlices, endpointSlices)) {
       if (before !== undefined) dirty.add(this.#drop(key, before));
       if (now !== undefined) dirty.add(this.#file(key, now));
     }
@@ -91,6 +100,8 @@ export class ServiceCompiler {
   #replace(name: string, before: CompiledService, now: CompiledService, changes: Changes, fronts: Map<string, FrontRow | undefined>): void {
     if (now.claims.size > 0) this.#compiled.set(name, now);
     else this.#compiled.delete(name);
+    if (now.healthCheck !== undefined) this.#healthChecks.set(name, now.healthCheck);
+    else this.#healthChecks.delete(name);
     for (const key of new Set([...before.sets.keys(), ...now.sets.keys()])) changes.set(before.sets.get(key), now.sets.get(key));
     for (const text of new Set([...before.claims.keys(), ...now.claims.keys()])) {
       const claims = this.#claims.get(text) ?? [];
@@ -139,16 +150,3 @@ class Changes {
 
 export const sameFront = (a: FrontRow, b: FrontRow): boolean =>
   a.service === b.service && a.backends === b.backends && a.affinityS === b.affinityS && a.dropEmpty === b.dropEmpty;
-
-/** Entries that are not the same object in both. */
-function* changed<V>(before: ReadonlyMap<string, V>, now: ReadonlyMap<string, V>): Generator<readonly [key: string, before: V | undefined, now: V | undefined]> {
-  if (before === now) return;
-  let kept = 0;
-  for (const [key, value] of now) {
-    const old = before.get(key);
-    if (old !== undefined) kept++;
-    if (old !== value) yield [key, old, value];
-  }
-  if (kept === before.size) return; // nothing is gone
-  for (const [key, old] of before) if (!now.has(key)) yield [key, old, undefined];
-}

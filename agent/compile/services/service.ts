@@ -2,7 +2,8 @@ import type { Family } from '../../base/address.js';
 import { contentId } from '../../base/hash.js';
 import type { EndpointSlice, Service, ServicePort } from '../../model/service.js';
 import { choose, type Chosen, type ClientNode } from './choose.js';
-import { mergeEndpoints } from './merge.js';
+import { healthCheck, type HealthCheck } from './health-checks.js';
+import { mergeEndpoints, type PortEndpoint } from './merge.js';
 import { frontText, type BackendAddress, type FrontKey, type FrontRow } from './rows.js';
 import { assignSlots } from './slots.js';
 
@@ -28,6 +29,7 @@ export interface CompiledService {
   readonly sets: ReadonlyMap<string, BackendSet>;
   /** By frontText; one each. */
   readonly claims: ReadonlyMap<string, Claim>;
+  readonly healthCheck: HealthCheck | undefined;
 }
 
 /** Which slots a set's backends had before; empty for one that is new. */
@@ -49,10 +51,12 @@ const isApiServer = ({ namespace, name }: Service): boolean => namespace === 'de
 export function compileService(service: Service, slices: readonly EndpointSlice[], node: ClientNode, history: SlotHistory): CompiledService {
   const sets = new Map<string, BackendSet>();
   const claims = new Map<string, Claim>();
-  if (!isServed(service)) return { sets, claims };
+  const here: PortEndpoint[] = [];
+  if (!isServed(service)) return { sets, claims, healthCheck: undefined };
   for (const port of service.ports) {
     for (const family of familiesOf(service)) {
       const chosen = choose(mergeEndpoints(slices, port, family, node.name), node);
+      here.push(...chosen.local);
       for (const { rank, scope, addresses } of frontends(service)) {
         for (const address of addresses) {
           if (address.family !== family) continue;
@@ -66,7 +70,7 @@ export function compileService(service: Service, slices: readonly EndpointSlice[
       }
     }
   }
-  return { sets, claims };
+  return { sets, claims, healthCheck: healthCheck(service, here) };
 }
 
 /**
