@@ -4,6 +4,8 @@ export interface Phase {
   readonly verb: 'upsert' | 'remove';
   /** Packets may be judged differently after this phase: conntrack's epoch grows. */
   readonly judged: boolean;
+  /** Of the rows to write only those whose key the table does not have yet, or only those that it has otherwise; undefined: both. */
+  readonly rows?: 'new' | 'changed';
   readonly why: string;
 }
 
@@ -15,6 +17,7 @@ export type TableName =
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
 const gone = (table: TableName, why: string): Phase => ({ table, verb: 'remove', judged: false, why });
+const only = (rows: 'new' | 'changed', phase: Phase): Phase => ({ ...phase, rows });
 const judged = (phase: Phase): Phase => ({ ...phase, judged: true });
 
 /**
@@ -22,7 +25,7 @@ const judged = (phase: Phase): Phase => ({ ...phase, judged: true });
  * removals, the other way round.
  */
 export const ORDER: readonly Phase[] = [
-  put('attachment', 'a device without an endpoint row drops, so a program that comes first opens nothing; one that comes late lets packets by unjudged'),
+  only('new', put('attachment', 'a device without an endpoint row drops, so a program that comes first opens nothing; one that comes late lets packets by unjudged')),
 
   put('canal_config', 'programs without it drop everything; its flags name no row that is not there yet'),
 
@@ -44,6 +47,7 @@ export const ORDER: readonly Phase[] = [
   put('canal_live', 'services last, when pods can be reached; and of a service first what says that a backend is good, for whoever chooses it remembers it'),
   put('canal_back', 'a slot beyond the count is asked for by nobody; one within it changes hands in one write, and both backends are good'),
   put('canal_front', 'the count grows when every slot below it is filled, and shrinks before one is emptied'),
+  only('changed', put('attachment', 'a device that an older program of ours guards keeps it until here: the maps that came with the new one have their rows now')),
   put('socket', 'programs at sockets translate once there is something to translate to'),
 
   gone('socket', 'when they are switched off; before the rows go, so that no service is refused'),

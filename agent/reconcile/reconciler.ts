@@ -10,7 +10,7 @@ import { blockedBy, inUse } from './relations.js';
 export interface ApplyOptions {
   /** These tables only, where nothing else can have changed. */
   readonly only?: readonly TableName[] | undefined;
-  /** False: write, remove nothing; for a state that is passed through on the way to another. */
+  /** False: write, remove nothing and swap nothing; for a state that is passed through on the way to another. */
   readonly prune?: boolean;
 }
 
@@ -47,7 +47,8 @@ export class Reconciler {
   apply({ only, prune = true }: ApplyOptions = {}): Outcome {
     const chosen = [...this.#ledgers.values()].filter((l) => only === undefined || only.some((name) => name === l.name));
     const run = new Run(this.#ledgers, chosen, this.epoch, this.monotonic());
-    const phases = plan(run.changes(), prune ? this.order : this.order.filter((phase) => phase.verb === 'upsert'));
+    const order = prune ? this.order : this.order.filter((phase) => phase.verb === 'upsert' && phase.rows !== 'changed');
+    const phases = plan(run.changes(), order, (table, key) => this.#ledgers.get(table)!.has(key));
     phases.forEach((planned, i) => {
       run.phase(planned);
       if (planned.phase.judged && !phases.slice(i + 1).some((later) => later.phase.judged)) run.settleEpoch();

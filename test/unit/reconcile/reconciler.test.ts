@@ -31,6 +31,19 @@ describe('order', () => {
     expect(world.state).toEqual(FIRST);
   });
 
+  it('guards a new device at once, and swaps an older program of ours only when the rows for the new one are there', () => {
+    const world = new World();
+    world.want(FIRST);
+    world.reconciler.apply();
+    world.journal.length = 0;
+    world.want({ ...SECOND, attachment: { 'cali1/ingress': ['another program'], 'cali2/ingress': [] } });
+    world.reconciler.apply({ prune: false });
+    expect(world.journal).not.toContain('+attachment cali1/ingress'); // a state that is passed through
+    world.reconciler.apply();
+    expect(world.at('+attachment cali2/ingress')).toBeLessThan(world.at('+canal_rule R2/tcp'));
+    expect(world.at('+canal_endpoint 7')).toBeLessThan(world.at('+attachment cali1/ingress'));
+  });
+
   it('writes the new tables beside the old and prunes the old ones only when nothing points at them', () => {
     const world = new World();
     world.want(FIRST);
