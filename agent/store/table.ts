@@ -1,19 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Problem } from '../base/errors.js';
+import { MapEditor } from '../base/versioned-map.js';
 import type { Sink } from '../datastore/sink.js';
 
 /**
- * The objects of one kind. Writes go to one map; a reader takes an immutable
- * copy that is made anew only when something has changed since the last, so
- * the cost of a burst is one copy, not one per event.
+ * The objects of one kind. A reader takes an immutable version of the map, which
+ * knows what is different from the version before: neither costs more than what has changed.
  */
 export class Table<T> implements Sink<T> {
   /** Calls when a value has really changed, and at the first `synced`. */
   readonly #changed: () => void;
-  readonly #values = new Map<string, T>();
+  readonly #values = new MapEditor<string, T>();
   /** Only of objects that have some. */
   readonly #problems = new Map<string, readonly Problem[]>();
-  #copy: ReadonlyMap<string, T> | undefined;
   #complete = false;
 
   constructor(changed: () => void) {
@@ -35,14 +34,12 @@ export class Table<T> implements Sink<T> {
     }
     if (value === undefined) this.#values.delete(key);
     else this.#values.set(key, value);
-    this.#copy = undefined;
     this.#changed();
   }
 
   gone(key: string): void {
     const noted = this.#problems.delete(key);
     const had = this.#values.delete(key);
-    if (had) this.#copy = undefined;
     if (had || noted) this.#changed();
   }
 
@@ -54,7 +51,7 @@ export class Table<T> implements Sink<T> {
 
   /** The current values; the same map while nothing changes. */
   values(): ReadonlyMap<string, T> {
-    return (this.#copy ??= new Map(this.#values));
+    return this.#values.version();
   }
 
   problems(): Problem[] {
