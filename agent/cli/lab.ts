@@ -7,7 +7,7 @@ import { inside } from '../lab/machine/place.js';
 import { exitCode } from '../lab/machine/process.js';
 import { matrixText, probeMatrix, type Cell } from '../lab/matrix.js';
 import type { ProbeProtocol } from '../lab/probe.js';
-import { destroy, labNames } from '../lab/state.js';
+import { destroy, labNames, leftoverNames } from '../lab/state.js';
 import type { LabStatus } from '../lab/status.js';
 import { placeOfTarget, podsNamed } from '../lab/targets.js';
 import { textTable } from './text-table.js';
@@ -56,9 +56,11 @@ function registerUp(lab: Command): void {
 function registerDown(lab: Command): void {
   named(lab.command('down'))
     .description('remove a lab and every trace of it, also what a crash has left')
-    .option('--all', 'all labs of this machine')
-    .action(async ({ name, all }: Named & { all?: boolean }) => {
-      for (const one of all === true ? labNames() : [name]) process.stderr.write((await destroy(one)) ? `lab ${one} is gone\n` : `there is no lab ${one}\n`);
+    .option('--all', 'all labs of this machine, running ones too')
+    .option('--leftovers', 'all labs of this machine whose process is gone')
+    .action(async ({ name, all, leftovers }: Named & { all?: boolean; leftovers?: boolean }) => {
+      const names = all === true ? labNames() : leftovers === true ? leftoverNames() : [name];
+      for (const one of names) process.stderr.write((await destroy(one)) ? `lab ${one} is gone\n` : `there is no lab ${one}\n`);
     });
 }
 

@@ -5,8 +5,7 @@ import { CanalError } from '../base/errors.js';
 import { serveControl } from './control-server.js';
 import { startLab, type LabOptions } from './lab.js';
 import { cli, labFiles, LABS } from './machine/layout.js';
-import { isAlive } from './machine/process.js';
-import { checkName, destroy, forgetIfLast, labNames, readState } from './state.js';
+import { checkName, destroy, forgetIfLast, leftoverNames } from './state.js';
 import type { LabStatus } from './status.js';
 
 /** Options of a lab that can be handed to another process. */
@@ -47,8 +46,7 @@ export async function launch(options: LaunchOptions, progress: (line: string) =>
 
 /** A lab whose process is gone is in nobody's way. */
 async function removeLeftovers(name: string, progress: (line: string) => void): Promise<void> {
-  const state = readState(name);
-  if (!labNames().includes(name) || (state !== undefined && isAlive(state.process))) return;
+  if (!leftoverNames().includes(name)) return;
   progress(`removing what is left of an earlier lab ${name}`);
   await destroy(name);
 }

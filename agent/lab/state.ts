@@ -37,6 +37,14 @@ export function labNames(): string[] {
   return [...new Set([...named, ...cgroups])].sort();
 }
 
+/** Names of the labs whose process is gone: a crash has left them. */
+export function leftoverNames(): string[] {
+  return labNames().filter((name) => {
+    const state = readState(name);
+    return state === undefined || !isAlive(state.process);
+  });
+}
+
 /** Takes the name: makes the directory and remembers the lab in it. */
 export function claim(name: string, given: string | undefined, process: ProcessIdentity): LabState {
   checkName(name);

@@ -7,8 +7,10 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { cgroupRoot, processesOf } from '../../agent/lab/machine/cgroup.js';
 import { cli } from '../../agent/lab/machine/layout.js';
 import { run, type RunResult } from '../../agent/lab/machine/process.js';
+import { leftoverNames } from '../../agent/lab/state.js';
 import type { LabStatus } from '../../agent/lab/status.js';
 import { EmptyNetns } from '../support/empty-netns.js';
+import { eventually } from './eventually.js';
 import { podManifest } from './manifests.js';
 import { traces } from './traces.js';
 
@@ -94,7 +96,10 @@ it('lab up takes the place of a lab whose process is gone, and not of one that r
   const refused = await lab('up', '--name', name);
   expect(refused.code).toBe(2);
   expect(refused.stderr).toContain('is there already');
+  // What `lab down --leftovers` would remove; others' leftovers are not the test's.
+  expect(leftoverNames()).not.toContain(name);
   process.kill(first.pid, 'SIGKILL');
+  await eventually('a leftover', () => (leftoverNames().includes(name) ? '' : leftoverNames()), { withinMs: 10_000 });
   const second = await up();
   expect(second.pid).not.toBe(first.pid);
   expect((await status()).nodes[0]).toMatchObject({ name: 'node1', ready: true });
