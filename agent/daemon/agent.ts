@@ -93,6 +93,7 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
   let published: DesiredState | undefined;
   const onApplied = (view: AppliedView): void => {
     state = state === 'booting' ? 'ready' : state;
+    if (view.outcome.troubles.length === 0 && view.outcome.blocked === 0) kernel.settled();
     if (published !== view.desired) publish(settings, publisher, view, log);
     published = view.desired;
     healthChecks.want(loop.services.compiler.healthChecks());

@@ -38,6 +38,8 @@ export interface LinuxKernel extends NodeKernel {
   readonly maps: ProgramMaps;
   readonly ring: Ring;
   readonly pinDir: string;
+  /** Everything stands on this version's programs: lets go of the maps of the version before. */
+  settled(): void;
   /** Lets go of descriptors; the kernel's state stays. */
   close(): void;
 }
@@ -62,12 +64,13 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
   const object = objects.get(4)!;
   const source = { objects, writes };
   const config = new ConfigTable(source);
+  const carryOver = (): void => carryOverOf([...objects.values()], log);
   const attachments = new AttachmentTable(
-    { programs: [FROM_POD, TO_POD, FROM_OVERLAY], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
+    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
     writes,
   );
   const sockets = new SocketTable(
-    { families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => objects.get(family)!.program(name), linkDir: join(pinDir, 'sockets') },
+    { carryOver, families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => objects.get(family)!.program(name), linkDir: join(pinDir, 'sockets') },
     writes,
   );
   const tables: KernelTables = {
@@ -104,6 +107,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     routeTo: (target) => routeTo(target),
     defaultRoute: () => defaultRoute(),
     notices: () => monitor.drain(),
+    settled: () => objects.forEach((loaded) => loaded.carryOver.close()),
     close: () => {
       monitor.close();
       ring.close();
@@ -118,6 +122,18 @@ function loadObject(family: Family, settings: AgentSettings, pinDir: string, log
   const object = BpfObject.load({ path, pinDir, mapSizes: settings.mapSizes });
   log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
   return object;
+}
+
+/** Flows that cannot be carried over are judged anew by their next packet: worse, but no reason to stop an upgrade half way. */
+function carryOverOf(objects: readonly BpfObject[], log: Logger): void {
+  for (const object of objects) {
+    try {
+      const rows = object.carryOver.copy();
+      if (rows.size > 0) log.info({ rows: Object.fromEntries(rows) }, 'flows of the version before carried over');
+    } catch (error) {
+      log.warn({ err: error }, 'flows of the version before cannot be carried over');
+    }
+  }
 }
 
 /** Without one, services are translated packet by packet, and only for pods. */

@@ -26,6 +26,8 @@ export interface AttachmentOptions {
    * faster but takes 8 ms to attach, which a pod's ADD would wait for.
    */
   readonly tcx: (device: string) => boolean;
+  /** Called before and after older programs of ours are swapped: what they remember moves to the maps of the new. */
+  readonly carryOver?: () => void;
 }
 
 /** Whether this kernel has tcx (6.6 and later). */
@@ -80,7 +82,9 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   upsert(rows: readonly { readonly key: AttachmentKey; readonly row: AttachmentRow }[]): (Error | undefined)[] {
     const before = this.attached(rows.map(({ key }) => key.ifindex));
     this.removeOrphanPins();
-    return eachRow(rows, ({ key, row }) => {
+    const swaps = before.some((found) => rows.some(({ key }) => found.ifindex === key.ifindex && (found.egress !== 0) === key.egress));
+    if (swaps) this.options.carryOver?.();
+    const outcomes = eachRow(rows, ({ key, row }) => {
       const tcx = this.options.tcx(row.device);
       const { fd } = this.options.program(row.program);
       native('canal_attach', this.subject(key), key.ifindex, fd, Number(key.egress), Number(tcx), this.pin(row.device, key));
@@ -88,6 +92,8 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
       const other = before.some((found) => found.ifindex === key.ifindex && (found.egress !== 0) === key.egress && (found.tcx !== 0) !== tcx);
       if (other) this.detach(key, row.device, !tcx);
     });
+    if (swaps) this.options.carryOver?.();
+    return outcomes;
   }
 
   remove(keys: readonly AttachmentKey[]): (Error | undefined)[] {

@@ -1,8 +1,10 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CanalError } from '../base/errors.js';
 import { canalMapInfoCodec, canalProgInfoCodec, type CanalMapInfo, type CanalProgInfo } from './abi.generated.js';
 import { decode, decodeAll } from './codec.js';
+import { CarryOver, type ReplacedMap } from './carry-over.js';
+import { sameMapLayout } from './layout-check.js';
 import { grow, kernelError, native, nativeResult } from './library.js';
 
 export interface BpfObjectOptions {
@@ -28,15 +30,18 @@ export class BpfObject {
   private constructor(
     private readonly handle: number,
     readonly path: string,
-    /** Pinned maps of another shape that were removed to load this: their rows are lost and must be written again. */
+    /** Pinned maps of another shape that made room for this object's: their rows must be written again. */
     readonly replacedMaps: readonly string[],
+    /** Brings what programs remember into the maps that came instead. */
+    readonly carryOver: CarryOver,
     /** How many program pins changed: 0 on a restart with the same object. */
     readonly replacedPrograms: number,
   ) {}
 
   /**
    * Loads and pins. Maps pinned before are taken over with their rows; one of
-   * another shape is replaced by an empty one.
+   * another shape is replaced by an empty one, and the programs with it: a
+   * program's tag says nothing of which maps it uses.
    * @throws CanalError('KERNEL') with the verifier's last lines in the message
    */
   static load(options: BpfObjectOptions): BpfObject {
@@ -48,9 +53,12 @@ export class BpfObject {
     try {
       for (const [map, size] of Object.entries(options.mapSizes ?? {})) native('canal_object_map_size', map, handle, map, size);
       const replaced = pinDir === '' ? [] : removeMisfits(handle, pinDir);
+      if (replaced.length > 0) for (const pin of readdirSync(programDir)) rmSync(join(programDir, pin));
       check(nativeResult('canal_object_load', handle, log, log.length), 'load', path, log);
       const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, programDir);
-      return new BpfObject(handle, path, replaced, programs);
+      const carryOver = new CarryOver(replaced, (map) => native('canal_object_map', map, handle, map));
+      carryOver.copyConfig();
+      return new BpfObject(handle, path, replaced.map(({ name }) => name), carryOver, programs);
     } catch (error) {
       nativeResult('canal_object_close', handle);
       throw error;
@@ -80,6 +88,7 @@ export class BpfObject {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.carryOver.close();
     nativeResult('canal_object_close', this.handle);
   }
 
@@ -126,17 +135,18 @@ function declaredMaps(handle: number): CanalMapInfo[] {
   return decodeAll(canalMapInfoCodec, list.buffer, list.count);
 }
 
-function removeMisfits(handle: number, pinDir: string): string[] {
-  const removed: string[] = [];
+function removeMisfits(handle: number, pinDir: string): ReplacedMap[] {
+  const removed: ReplacedMap[] = [];
   for (const map of declaredMaps(handle)) {
     const pin = join(pinDir, map.name);
     const fd = openPinned(pin);
     if (fd === undefined) continue;
     const found = mapInfo(fd);
-    closeFd(fd);
-    if (sameShape(found, map)) continue;
-    rmSync(pin);
-    removed.push(map.name);
+    if (sameShape(found, map) && (map.type === RINGBUF || sameMapLayout(fd))) closeFd(fd);
+    else {
+      rmSync(pin);
+      removed.push({ name: map.name, info: found, fd });
+    }
   }
   return removed;
 }

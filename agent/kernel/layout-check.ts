@@ -1,7 +1,7 @@
 import { CanalError } from '../base/errors.js';
 import { codecs } from './abi.generated.js';
 import type { Codec } from './codec.js';
-import { grow, nativeResult } from './library.js';
+import { layoutsOfFile, layoutsOfMap, type Layout, type Layouts } from './map-layout.js';
 
 /**
  * Compares the generated codecs with the BTF of an object file: an object that
@@ -9,53 +9,40 @@ import { grow, nativeResult } from './library.js';
  * @throws CanalError('INTERNAL') naming the struct and member that differ
  */
 export function checkObjectLayouts(path: string): void {
-  compare(path, text((buffer, size, needed) => nativeResult('canal_btf_of_file', path, buffer, size, needed)));
+  compare(path, layoutsOfFile(path));
 }
 
 /** The same for a loaded map's key and value. */
 export function checkMapLayouts(name: string, fd: number): void {
-  compare(`map ${name}`, text((buffer, size, needed) => nativeResult('canal_btf_of_map', fd, buffer, size, needed)));
+  compare(`map ${name}`, layoutsOfMap(fd));
 }
 
-function text(call: (buffer: Buffer, size: number, needed: Buffer) => number): string {
-  const { buffer, count } = grow('read BTF', 1, 1 << 16, call);
-  return buffer.toString('utf8', 0, count);
-}
-
-interface Layout {
-  readonly size: number;
-  readonly members: Map<string, readonly [offset: number, size: number]>;
-}
-
-/** `struct: NAME SIZE`, then `MEMBER OFFSET SIZE` lines (native/canal.h). */
-function parse(layouts: string): Map<string, Layout> {
-  const structs = new Map<string, Layout>();
-  let current: Layout | undefined;
-  for (const line of layouts.split('\n')) {
-    const [first = '', second = '', third] = line.split(' ');
-    if (first === 'struct:') structs.set(second, (current = { size: Number(third), members: new Map() }));
-    else if (first !== 'key:' && first !== 'value:' && third !== undefined) current?.members.set(first, [Number(second), Number(third)]);
-  }
-  return structs;
-}
-
-function compare(where: string, layouts: string): void {
-  for (const [name, actual] of parse(layouts)) {
+/** Whether key and value of a loaded map, perhaps another version's, lie in memory as this program has them. */
+export function sameMapLayout(fd: number): boolean {
+  const { structs, key, value } = layoutsOfMap(fd);
+  return [key, value].every((name) => {
     const codec = codecs.get(name);
-    if (codec !== undefined) compareStruct(where, codec, actual);
+    const found = structs.get(name);
+    return codec === undefined || found === undefined || difference(codec, found) === undefined;
+  });
+}
+
+function compare(where: string, { structs }: Layouts): void {
+  for (const [name, actual] of structs) {
+    const codec = codecs.get(name);
+    const what = codec === undefined ? undefined : difference(codec, actual);
+    if (what !== undefined) throw new CanalError('INTERNAL', `struct layout differs: ${what}`, { subject: where });
   }
 }
 
-function compareStruct(where: string, codec: Codec<unknown>, actual: Layout): void {
-  const fail = (what: string): never => {
-    throw new CanalError('INTERNAL', `struct layout differs: ${what}`, { subject: where });
-  };
+/** What differs, in words. */
+function difference(codec: Codec<unknown>, actual: Layout): string | undefined {
   for (const [member, offset, size] of codec.members) {
     const found = actual.members.get(member);
-    if (found === undefined) fail(`${codec.name}.${member} is missing`);
-    else if (found[0] !== offset || found[1] !== size) fail(`${codec.name}.${member} is at ${found[0]} with ${found[1]} bytes, not at ${offset} with ${size}`);
+    if (found === undefined) return `${codec.name}.${member} is missing`;
+    if (found[0] !== offset || found[1] !== size) return `${codec.name}.${member} is at ${found[0]} with ${found[1]} bytes, not at ${offset} with ${size}`;
   }
   const known = new Set(codec.members.map(([member]) => member));
-  for (const member of actual.members.keys()) if (!known.has(member)) fail(`${codec.name}.${member} is unknown here`);
-  if (actual.size !== codec.size) fail(`${codec.name} has ${actual.size} bytes, not ${codec.size}`);
+  for (const member of actual.members.keys()) if (!known.has(member)) return `${codec.name}.${member} is unknown here`;
+  return actual.size === codec.size ? undefined : `${codec.name} has ${actual.size} bytes, not ${codec.size}`;
 }

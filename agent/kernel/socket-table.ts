@@ -26,6 +26,8 @@ export interface SocketOptions {
   readonly program: (family: Family, name: string) => { readonly fd: number; readonly id: number };
   /** Directory in a bpffs for the links. */
   readonly linkDir: string;
+  /** Called after programs were put: what older ones remembered moves to the maps of the new. */
+  readonly carryOver?: () => void;
 }
 
 /** Programs at the socket hooks of the node's cgroup. Ours are those pinned in our directory. */
@@ -66,7 +68,7 @@ export class SocketTable implements Table<SocketKey, SocketRow> {
   }
 
   upsert(rows: readonly { readonly key: SocketKey; readonly row: SocketRow }[]): (Error | undefined)[] {
-    return eachRow(rows, ({ key, row }) => {
+    const outcomes = eachRow(rows, ({ key, row }) => {
       const { cgroup } = this.options;
       const hook = this.hook(key);
       if (cgroup === undefined || hook === undefined) throw new CanalError('INTERNAL', 'no such hook', { subject: `${this.name} ${this.keyText(key)}` });
@@ -77,6 +79,8 @@ export class SocketTable implements Table<SocketKey, SocketRow> {
       attachCgroup(cgroup, hook, this.options.program(key.family, key.program).fd, pin);
       this.writes.add(this.name, 1);
     });
+    this.options.carryOver?.();
+    return outcomes;
   }
 
   remove(keys: readonly SocketKey[]): (Error | undefined)[] {

@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cidr, IpAddress, type Family } from '../../agent/base/address.js';
 import { isFull } from '../../agent/base/errors.js';
-import { BpfObject, mountBpffs, programInfo } from '../../agent/kernel/bpf-object.js';
+import { BpfObject, mapInfo, mountBpffs, programInfo } from '../../agent/kernel/bpf-object.js';
 import { ConfigTable } from '../../agent/kernel/config-table.js';
 import { endpointTable, localTable, nexthopTable } from '../../agent/kernel/endpoint-tables.js';
 import { checkMapLayouts, checkObjectLayouts } from '../../agent/kernel/layout-check.js';
+import { nativeResult } from '../../agent/kernel/library.js';
 import type { MapSource } from '../../agent/kernel/map-source.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../../agent/kernel/policy-tables.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
@@ -144,6 +145,24 @@ describe('the maps', () => {
     const again = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8 } });
     expect(again.replacedMaps).toEqual(['canal_local4']);
     again.close();
+  });
+
+  it('bring what programs remember with them, and new programs that use it', () => {
+    const before = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_affin4: 64 } });
+    const key = Buffer.alloc(mapInfo(before.map('canal_affin4')).keySize, 7);
+    const value = Buffer.alloc(mapInfo(before.map('canal_affin4')).valueSize, 9);
+    expect(nativeResult('canal_map_update', before.map('canal_affin4'), key, value, 1, 0, Buffer.alloc(4))).toBe(0);
+    const after = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_affin4: 128 } });
+    expect(after.replacedMaps).toEqual(['canal_affin4']);
+    // Its instructions are the same, its maps are not.
+    expect(programInfo(after.program('canal_from_pod').fd).id).not.toBe(programInfo(before.program('canal_from_pod').fd).id);
+    expect(after.carryOver.copy()).toEqual(new Map([['canal_affin4', 1]]));
+    const found = Buffer.alloc(value.length);
+    expect(nativeResult('canal_map_lookup', after.map('canal_affin4'), key, found)).toBe(0);
+    expect(found).toEqual(value);
+    expect(after.carryOver.copy()).toEqual(new Map([['canal_affin4', 0]])); // what is there already stays
+    before.close();
+    after.close();
   });
 
   it('have the layout that the codecs were generated for', () => {
