@@ -37,7 +37,7 @@ function parse(lines: string): Layouts {
   let current: Map<string, readonly [number, number]> | undefined;
   for (const line of lines.split('\n')) {
     const [first = '', second = '', third] = line.split(' ');
-    if (first === 'struct:') structs.set(second, { size: Number(third), members: (current = new Map()) });
+    if (first === 'struct:') structs.set(second, { size: Number(third), members: (current = new Map<string, readonly [number, number]>()) });
     else if (first === 'key:' || first === 'value:') sides[first] = second;
     else if (third !== undefined) current?.set(first, [Number(second), Number(third)]);
   }
