@@ -153,6 +153,21 @@ struct canal_cgroup_link {
 int canal_cgroup_link(const char *pin, struct canal_cgroup_link *out); // what is pinned; -ENOENT: nothing
 int canal_netns_cookie(uint64_t *cookie);                // of the caller's network namespace (Linux 5.14)
 
+// ---- connected UDP sockets of the caller's network namespace
+struct canal_udp_socket {
+	uint64_t cookie;       // as programs see it
+	uint8_t peer[16];      // 4 or 16 bytes
+	uint16_t peer_port;    // host order
+	uint8_t peer_family;   // 4 or 6; IPv4 through an IPv6 socket is 4
+	uint8_t socket_family; // 4 or 6
+	uint32_t zero;
+	uint8_t id[48];        // struct inet_diag_sockid
+};
+int canal_udp_connected(int family, struct canal_udp_socket *out, uint32_t capacity, uint32_t *needed); // family: the sockets'
+// Its owner's next call fails with ECONNABORTED, and it is not connected any more. Gone already: success.
+// Needs CONFIG_INET_DIAG_DESTROY (-EOPNOTSUPP).
+int canal_udp_abort(const struct canal_udp_socket *row);
+
 // ---- program test runs
 int canal_test_run(int prog_fd, const void *in, uint32_t in_size, void *out, uint32_t *out_size,
 		   void *skb_ctx, uint32_t ctx_size, uint32_t repeat, uint32_t *retval, uint32_t *duration_ns);

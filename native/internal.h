@@ -23,7 +23,8 @@ void log_end(void);
 
 // ---- netlink
 
-int netlink_open(struct nl_sock **out);
+int netlink_open(struct nl_sock **out); // NETLINK_ROUTE
+int netlink_open_to(int protocol, struct nl_sock **out);
 // Sends one request and waits for its acknowledgement; consumes msg (also NULL: -ENOMEM).
 int netlink_talk(struct nl_sock *sk, struct nl_msg *msg);
 // Sends one request and hands every answer to each (0 or -errno, which ends it); consumes msg.

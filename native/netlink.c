@@ -8,13 +8,15 @@
 
 #define DUMP_TRIES 16
 
-int netlink_open(struct nl_sock **out)
+int netlink_open(struct nl_sock **out) { return netlink_open_to(NETLINK_ROUTE, out); }
+
+int netlink_open_to(int protocol, struct nl_sock **out)
 {
 	struct nl_sock *sk = nl_socket_alloc();
 
 	if (!sk)
 		return -ENOMEM;
-	if (nl_connect(sk, NETLINK_ROUTE) < 0) {
+	if (nl_connect(sk, protocol) < 0) {
 		int err = errno ? -errno : -EIO;
 
 		nl_socket_free(sk);

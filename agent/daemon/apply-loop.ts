@@ -90,7 +90,7 @@ export class ApplyLoop {
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
     const { nodeName, services: enabled } = options.settings;
-    this.services = new ServiceRows({ ledgers: this.ledgers, families: kernel.families, nodeName, enabled });
+    this.services = new ServiceRows({ ledgers: this.ledgers, families: kernel.families, nodeName, enabled, sockets: () => kernel.translatedSockets(), log: options.log });
   }
 
   start(): void {
@@ -187,6 +187,7 @@ export class ApplyLoop {
     const outcome = this.#reconcile(view);
     this.#view = { ...view, outcome };
     this.#stale = outcome.troubles.length > 0 || outcome.blocked > 0;
+    this.services.settle(!this.#stale);
     return outcome;
   }
 

@@ -24,6 +24,7 @@ import { Ring } from '../kernel/ring.js';
 import { RouteTable } from '../kernel/route-table.js';
 import { backTable, frontTable, liveTable } from '../kernel/service-tables.js';
 import { findCgroup, isCgroup2, SocketTable } from '../kernel/socket-table.js';
+import { translatedSockets } from '../kernel/udp-sockets.js';
 import { SysctlTable } from '../kernel/sysctl-table.js';
 import { WriteCounter } from '../kernel/write-counter.js';
 import type { AgentSettings } from '../model/settings.js';
@@ -102,6 +103,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     families: new Set(FAMILIES),
     maps: new ProgramMaps(object, writes),
     socketHooks: () => sockets.wanted(),
+    translatedSockets: translatedSockets(source),
     devices: () => listLinks().map(deviceOf),
     addresses: () => listAddresses().map(addressOf).filter((address) => address !== undefined),
     routeTo: (target) => routeTo(target),

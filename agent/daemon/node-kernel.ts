@@ -10,6 +10,7 @@ import type { Change } from '../kernel/monitor.js';
 import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
 import type { RouteKey } from '../kernel/route-table.js';
 import type { SocketKey, SocketRow } from '../kernel/socket-table.js';
+import type { TranslatedSocket } from '../kernel/udp-sockets.js';
 import type { EpochGate } from '../reconcile/epoch.js';
 import type { Table } from '../reconcile/table.js';
 
@@ -55,6 +56,8 @@ export interface NodeKernel {
   readonly families: ReadonlySet<Family>;
   /** Programs at sockets, as they should be while services are translated. */
   socketHooks(): readonly { readonly key: SocketKey; readonly row: SocketRow }[];
+  /** The node's own connected UDP sockets that talk to a backend. */
+  translatedSockets(): readonly TranslatedSocket[];
   devices(): readonly Device[];
   addresses(): readonly DeviceAddress[];
   /** `ip route get`; undefined: unreachable. */

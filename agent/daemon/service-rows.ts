@@ -1,9 +1,12 @@
 import type { Family } from '../base/address.js';
+import type { Logger } from '../base/log.js';
 import { ServiceCompiler } from '../compile/services/compiler.js';
 import { backText, type BackendAddress } from '../compile/services/rows.js';
 import type { SlotHistory } from '../compile/services/service.js';
+import type { TranslatedSocket } from '../kernel/udp-sockets.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Ledgers } from './ledgers.js';
+import { StaleSockets } from './stale-sockets.js';
 
 export interface ServiceRowsOptions {
   readonly ledgers: Ledgers;
@@ -11,14 +14,20 @@ export interface ServiceRowsOptions {
   readonly nodeName: string;
   /** False: what is there of services goes. */
   readonly enabled: boolean;
+  readonly sockets: () => readonly TranslatedSocket[];
+  readonly log: Logger;
 }
 
 /** Hands services to the ledgers, at first as a whole and then change by change, so that the cost of one does not grow with their number. */
 export class ServiceRows {
   readonly compiler = new ServiceCompiler();
+  readonly #stale: StaleSockets;
   #started = false;
 
-  constructor(private readonly options: ServiceRowsOptions) {}
+  constructor(private readonly options: ServiceRowsOptions) {
+    const { ledgers: { live }, sockets, log } = options;
+    this.#stale = new StaleSockets({ sockets, isLive: (key) => live.desired.has(key), log });
+  }
 
   /** @throws what listing the kernel's rows throws, before anything is changed */
   want(snapshot: Snapshot): void {
@@ -35,7 +44,13 @@ export class ServiceRows {
       fronts.patch(changes.fronts.put.filter(({ key }) => this.#loaded(key.address.family)), changes.fronts.gone);
       backs.patch(changes.backs.put.filter(({ key }) => this.#loaded(key.family)), changes.backs.gone);
       live.patch(changes.live.put.filter(({ key }) => this.#loaded(key.backend.address.family)), changes.live.gone);
+      this.#stale.removed(changes.live.gone);
     }
+  }
+
+  /** After an apply. @param settled no row is in trouble */
+  settle(settled: boolean): void {
+    if (this.options.enabled) this.#stale.sweep(settled);
   }
 
   /** Frontends without a backend. */

@@ -40,6 +40,8 @@ const signatures = {
   canal_detach_cgroup: 's',
   canal_cgroup_link: 'sp',
   canal_netns_cookie: 'p',
+  canal_udp_connected: 'ipup',
+  canal_udp_abort: 'p',
   canal_test_run: 'ipupppuupp',
   canal_test_run_many: 'ippuup',
   canal_ring_open: 'i',

@@ -10,6 +10,7 @@ import type { FdbKey } from '../../../agent/kernel/fdb-table.js';
 import type { RuleKey, TableKey } from '../../../agent/kernel/policy-tables.js';
 import type { SocketKey, SocketRow } from '../../../agent/kernel/socket-table.js';
 import { backText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey } from '../../../agent/compile/services/rows.js';
+import type { TranslatedSocket } from '../../../agent/kernel/udp-sockets.js';
 import type { RouteKey } from '../../../agent/kernel/route-table.js';
 import { FakeTable } from '../../support/fake-table.js';
 
@@ -65,6 +66,13 @@ export class MemoryKernel implements NodeKernel {
 
   socketHooks(): { key: SocketKey; row: SocketRow }[] {
     return [{ key: { family: 4, program: 'canal_connect' }, row: { cgroup: 1n, program: 'canal_connect' } }];
+  }
+
+  /** Sockets of the node; who aborts one takes it out. */
+  readonly udp = new Set<{ readonly service: bigint; readonly backend: BackendAddress }>();
+
+  translatedSockets(): readonly TranslatedSocket[] {
+    return [...this.udp].map((socket) => ({ ...socket, abort: () => void this.udp.delete(socket) }));
   }
 
   routeTo(): undefined {

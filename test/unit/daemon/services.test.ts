@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { backText, liveText } from '../../../agent/compile/services/rows.js';
+import { IpAddress } from '../../../agent/base/address.js';
+import { backText, liveText, type BackendAddress } from '../../../agent/compile/services/rows.js';
 import { endpoint, service, slice, snapshot as cluster } from '../services/cluster.js';
 import { snapshot, World } from './world.js';
 
@@ -147,5 +148,40 @@ describe('faults', () => {
     expect(backends(world)).toEqual([A, B]);
     world.apply(both(A, C));
     expect(backends(world)).toEqual([A, C]);
+  });
+});
+
+describe('connected UDP sockets of the node', () => {
+  const socket = (world: World, address: string): { readonly service: bigint; readonly backend: BackendAddress } => {
+    const made = { service: world.kernel.tables.fronts.rows.get(WEB)!.row.service, backend: { address: IpAddress.parse(address)!, port: 8080 } };
+    world.kernel.udp.add(made);
+    return made;
+  };
+
+  it('are ended when their backend goes, and no others', () => {
+    const world = loaded(A, B);
+    const stays = socket(world, A);
+    socket(world, B);
+    world.apply(state(A));
+    expect([...world.kernel.udp]).toEqual([stays]);
+  });
+
+  it('whose backend went while no agent ran are ended by the next', () => {
+    const world = loaded(A, B);
+    const stays = socket(world, A);
+    socket(world, B);
+    world.restart();
+    world.apply(state(A));
+    expect([...world.kernel.udp]).toEqual([stays]);
+  });
+
+  it('are not looked for unless a backend has gone', () => {
+    const world = loaded(A);
+    let looks = 0;
+    world.kernel.translatedSockets = () => (looks++, []);
+    world.apply(state(A, B));
+    expect(looks).toBe(0);
+    world.apply(state(B));
+    expect(looks).toBe(1);
   });
 });
