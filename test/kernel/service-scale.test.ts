@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLogger } from '../../agent/base/log.js';
 import { createLedgers, type Ledgers } from '../../agent/daemon/ledgers.js';
 import type { KernelTables } from '../../agent/daemon/node-kernel.js';
 import { ServiceRows } from '../../agent/daemon/service-rows.js';
@@ -40,7 +41,7 @@ class Node {
       routes: fake('routes'), nexthops: fake('nexthops'), rules: fake('rules'), tables: fake('tables'), peers: fake('peers'), cidrs: fake('cidrs'), local: fake('local'), endpoints: fake('endpoints'),
       sockets: fake('sockets'), fronts: frontTable(source), backs: backTable(source), live: liveTable(source),
     });
-    this.#rows = new ServiceRows({ ledgers: this.ledgers, families: new Set([4]), nodeName: 'one', enabled: true });
+    this.#rows = new ServiceRows({ ledgers: this.ledgers, families: new Set([4]), nodeName: 'one', enabled: true, sockets: () => [], log: createLogger('error') });
     let epoch = 2;
     this.#reconciler = new Reconciler(Object.values(this.ledgers), { read: () => epoch, write: (value) => void (epoch = value) }, () => performance.now());
     this.store = createStore({ clock: this.clock, onChange: (snapshot) => (this.#snapshot = snapshot) });
