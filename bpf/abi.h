@@ -27,6 +27,7 @@ enum canal_config_flags {
 	CONFIG_ALLOW_IPIP = 128, // pods may send IPIP themselves (allowIPIPPacketsFromWorkloads)
 	CONFIG_ALLOW_SPOOF = 256,// workloadSourceSpoofing=Any
 	CONFIG_SERVICES = 512,   // canal_front* is in force; off: no lookup is made
+	CONFIG_MASQUERADE = 1024,// what pods send out through the uplink leaves with the node's address, but to canal_nomasq*
 };
 
 struct canal_config {
@@ -41,8 +42,13 @@ struct canal_config {
 	__u8 vtep_mac[6];     // of flannel.<VNI>
 	__u8 uplink_mac[6];
 	__u32 log_rate;       // events a second and CPU at most; 0: no limit
-	__u32 zero;
+	__u16 edge_port_min;  // source ports that translation at the edge chooses from, where a packet's own is taken; both 0: none
+	__u16 edge_port_max;  // included
 	__u64 host_netns;     // cookie of the node's network namespace; 0: not known. Connected UDP sockets of others are left to from_pod
+	__u32 node_addr4_be;  // the node's address on the uplink: source of what leaves there translated. 0: nothing of this family is
+	__u32 overlay_addr4_be; // the node's address on the overlay device: source of what goes to other nodes' pods translated
+	__u32 node_addr6_be[4];
+	__u32 overlay_addr6_be[4];
 };
 
 // ---- endpoints
@@ -189,6 +195,8 @@ enum canal_drop_reason {
 	DROP_NO_BACKEND,         // service without a ready backend; TCP gets a reset, the rest ICMP port unreachable (but FRONT_DROP_EMPTY)
 	DROP_NAT_UNKNOWN,        // TCP to a service, neither a request nor of a known flow; gets a reset
 	DROP_NAT_FAILED,         // cannot be translated: SCTP whose port would change (CRC over the packet), headers not writable
+	DROP_NAT_EXHAUSTED,      // no free source port towards this destination; the event's source is the pod or client that wanted one
+	DROP_SOURCE_RANGE,       // client outside of the service's loadBalancerSourceRanges
 	DROP_REASONS             // number of reasons
 };
 
@@ -199,6 +207,7 @@ enum canal_full {
 	FULL_EVENTS,
 	FULL_RULESTAT,
 	FULL_SERVICE, // canal_nat, canal_affin, canal_sock
+	FULL_EDGE,    // canal_edge
 	FULL_MAPS
 };
 
@@ -227,13 +236,33 @@ enum canal_full {
 // is removed like any other. Who finds no row at a slot it read (a reader between two
 // writes) takes slot 0.
 
+// Address 0 (0.0.0.0, ::) in a front row's key stands for every address of the
+// node itself (canal_local with ifindex 0; for the node's own processes
+// 127.0.0.0/8 and ::1 too): looked up where the exact address has no row. NodePorts and
+// hostPorts without hostIP are such rows, so they do not depend on the node's
+// addresses. Scopes are apart: a service reached from both sides has two rows,
+// which may name different sets.
+//
+//   ClusterIP       inside  address           set by internalTrafficPolicy
+//   externalIP, LB  inside  address           all endpoints
+//                   outside address           set by externalTrafficPolicy
+//   NodePort        inside  0                 all endpoints
+//                   outside 0                 set by externalTrafficPolicy
+//   hostPort        both    0, or its hostIP  the pod alone
+//
+// What comes from outside keeps its source address where the backend is on this
+// node (a pod, or the node itself), and gets the node's where it is not: so
+// externalTrafficPolicy Local is nothing but a set of local endpoints.
+
 enum canal_front_flags {
-	FRONT_DROP_EMPTY = 1, // without backends: dropped, not refused (a Local policy with endpoints elsewhere)
+	FRONT_DROP_EMPTY = 1,    // without backends: dropped, not refused (a Local policy with endpoints elsewhere)
+	FRONT_SOURCE_RANGES = 2, // only clients with a row in canal_range*; written before the front. Not asked of the node's own processes
+	FRONT_HASH = 4,          // slot by a hash of the packet's ends that is the same on every node (Maglev tables: slots repeat backends), not at random. Sockets take random ones
 };
 
 enum canal_front_scope {
 	FRONT_INSIDE = 0,  // for what pods and the node's own processes send
-	FRONT_OUTSIDE = 1, // reserved: for what comes in over the uplink
+	FRONT_OUTSIDE = 1, // for what comes in over the uplink
 };
 
 // canal_front4/6 (hash): canal_front_key4/6 -> front.
@@ -260,6 +289,10 @@ enum canal_nat_way {
 enum canal_nat_flags {
 	NAT_HAIRPIN = 1,        // the client is the backend: both ends change (bpf/README.md)
 	NAT_HAIRPIN_ANSWER = 2, // the same of its answers
+};
+
+enum canal_edge_flags {
+	EDGE_ANSWER = 1, // this row's way is the answer's
 };
 
 enum canal_sock_way {
@@ -354,6 +387,14 @@ struct FAMILY_STRUCT(canal_front_key) {
 	__u8 scope;    // enum canal_front_scope
 };
 
+// canal_range4/6 (LPM): (service, prefix) -> __u32 0: a source range of FRONT_SOURCE_RANGES.
+// prefixlen: 64 + the prefix's length.
+struct FAMILY_STRUCT(canal_range_key) {
+	__u32 prefixlen;
+	__u8 service[8]; // little endian, as __u64 on the machines we run on
+	struct FAMILY_STRUCT(addr) addr;
+};
+
 struct FAMILY_STRUCT(canal_backend) {
 	struct FAMILY_STRUCT(addr) addr;
 	__u16 port_be;
@@ -404,6 +445,38 @@ struct FAMILY_STRUCT(canal_nat) {
 #if CANAL_FAMILY == 6
 	__u32 zero;
 #endif
+};
+
+// canal_nomasq4/6 (LPM over canal_cidr_key): prefix -> __u32 0: pods keep their
+// address towards it (flannel's networks, multicast, non-masquerade CIDRs).
+//
+// canal_edge4/6 (LRU hash): translation at the node's edge (NodePort and what else
+// comes over the uplink, masquerade): a packet's ends -> both ends as it goes on.
+// Two rows a flow, one for each way; each is the other's answer:
+//   masquerade       pod:p -> peer:d          | node:q -> peer:d
+//   NodePort, here   client:c -> node:n       | client:c -> pod:b
+//   NodePort, afar   client:c -> node:n       | node's overlay address:q -> pod:b
+// and back with both sides swapped. ICMP queries: ports as in canal_flow_key.
+struct FAMILY_STRUCT(canal_edge_key) {
+	struct FAMILY_STRUCT(addr) source;
+	struct FAMILY_STRUCT(addr) destination;
+	__u16 source_port_be;
+	__u16 destination_port_be;
+	__u8 protocol;
+	__u8 zero[3];
+};
+
+struct FAMILY_STRUCT(canal_edge) {
+	__u64 service; // whose backend it goes to; 0: masquerade
+	struct FAMILY_STRUCT(addr) source;
+	struct FAMILY_STRUCT(addr) destination;
+	__u16 source_port_be;
+	__u16 destination_port_be;
+	__u32 seen_s;   // CLOCK_MONOTONIC seconds of the last packet this way
+	__u32 opened_s; // of the flow's first
+	__u16 flags;    // enum canal_edge_flags
+	__u8 tcp;       // TCP flags sent this way since the SYN, as in canal_flow
+	__u8 zero;
 };
 
 // canal_sock4/6 (LRU hash): a socket and an address -> the other address.

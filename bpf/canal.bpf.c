@@ -2,6 +2,8 @@
 #include "from_pod.bpf.c"
 #include "to_pod.bpf.c"
 #include "from_overlay.bpf.c"
+#include "from_uplink.bpf.c"
+#include "to_uplink.bpf.c"
 #include "sock.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,7 +1,7 @@
 // Every map, with BTF, pinned by name so that both families' objects, their
 // next version and bpftool share them. Names end in the family where the rows
-// hold addresses. Sizes are defaults for a small node: about 40 MB for one family, of
-// which 15 are conntrack and 12 services; the loader may change them before load.
+// hold addresses. Sizes are defaults for a small node: about 55 MB for one family, of
+// which 15 are conntrack, 12 services and 14 translation at the edge; the loader may change them before load.
 #pragma once
 #include "kernel.h"
 #include "abi.h"
@@ -110,6 +110,24 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } CANAL_MAP(canal_live) SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct FAMILY_STRUCT(canal_range_key));
+	__type(value, __u32); // 0
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_range) SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct FAMILY_STRUCT(canal_cidr_key));
+	__type(value, __u32); // 0
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_nomasq) SEC(".maps");
+
 // ---- written by the programs
 
 // Flows that were answered, and apart from them flows that were not (and TCP
@@ -154,6 +172,15 @@ struct {
 	__type(value, struct FAMILY_STRUCT(canal_nat));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } CANAL_MAP(canal_nat) SEC(".maps");
+
+// Two rows a flow: as many flows as one destination has ports.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 131072);
+	__type(key, struct FAMILY_STRUCT(canal_edge_key));
+	__type(value, struct FAMILY_STRUCT(canal_edge));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} CANAL_MAP(canal_edge) SEC(".maps");
 
 // One row a TCP socket that asked for a service, two a UDP one.
 struct {

@@ -1,5 +1,6 @@
 import { Cidr, IpAddress } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
+import { WITHOUT_EDGE } from '../compile/config.js';
 import type { EndpointRow } from '../compile/desired.js';
 import { objectFile } from '../daemon/build-files.js';
 import { canalFlowCodec, canalFlowKey4Codec } from '../kernel/abi.generated.js';
@@ -97,7 +98,7 @@ const endpointRow = (addr4: IpAddress): EndpointRow => ({
 /** Everything on, as by default. */
 const CONFIG = {
   fastLocal: true, fastOverlay: true, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
-  overlayIfindex: 0, uplinkIfindex: 0, vni: 1, vxlanPort: 8472, podMtu: 1450, vtepAddress: undefined, vtepMac: undefined, logRate: 1000,
+  overlayIfindex: 0, uplinkIfindex: 0, vni: 1, vxlanPort: 8472, podMtu: 1450, vtepAddress: undefined, vtepMac: undefined, logRate: 1000, ...WITHOUT_EDGE,
 };
 
 function put<Key, Row>(table: Table<Key, Row>, rows: readonly { readonly key: Key; readonly row: Row }[]): void {

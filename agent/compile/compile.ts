@@ -1,13 +1,16 @@
-import type { IpAddress } from '../base/address.js';
+import { Cidr, type IpAddress } from '../base/address.js';
 import { KERNEL_VXLAN_PORT } from '../model/net-conf.js';
 import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
 import { compileEndpoints, type EndpointSettings } from './endpoints/endpoints.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
-import type { Cidr } from '../base/address.js';
 
 /** Program at the overlay device: packets from other nodes, decapsulated. */
 export const FROM_OVERLAY = 'canal_from_ovl';
+
+/** Programs at the uplink: everything between the node and the world. */
+export const FROM_UPLINK = 'canal_from_upl';
+export const TO_UPLINK = 'canal_to_upl';
 
 /** Everything that the kernel should hold on this node, by table. */
 export interface DesiredState {
@@ -23,6 +26,8 @@ export interface DesiredState {
   readonly neighbours: readonly NeighbourRow[];
   readonly routes: readonly RouteRow[];
   readonly nexthops: ReadonlyMap<string, { readonly cidr: Cidr; readonly nexthop: NexthopRow }>;
+  /** canal_nomasq: towards these pods keep their address. */
+  readonly nomasq: readonly Cidr[];
   readonly endpoints: ReadonlyMap<number, EndpointRow>;
   /** Pods' addresses with their device, the node's own with ifindex 0. */
   readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
@@ -38,7 +43,7 @@ export interface CompileInput {
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
-  readonly settings: ConfigSettings & EndpointSettings & { readonly ipForwarding: boolean };
+  readonly settings: ConfigSettings & EndpointSettings & { readonly ipForwarding: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] };
 }
 
 /** Puts policy, overlay and local pods together into one state. Pure. */
@@ -47,19 +52,31 @@ export function compile(input: CompileInput): DesiredState {
   const pods = compileEndpoints(facts.endpoints, input.up, policy, settings);
   const overlayPrograms: AttachmentRow[] =
     overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
+  const uplinkPrograms = overlay === undefined || uplink === undefined || !settings.uplinkPrograms ? [] : programsOf(uplink);
   return {
     overlayKnown: overlay !== undefined,
     config: compileConfig(settings, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
     sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
-    attachments: [...overlayPrograms, ...pods.attachments],
+    attachments: [...overlayPrograms, ...uplinkPrograms, ...pods.attachments],
     links: overlay === undefined ? [] : [overlay.link],
     addresses: overlay?.addresses ?? [],
     fdb: overlay?.fdb ?? [],
     neighbours: overlay?.neighbours ?? [],
     routes: [...(overlay?.routes ?? []), ...pods.routes],
     nexthops: overlay?.nexthops ?? new Map(),
+    nomasq: overlay === undefined ? [] : exempt([overlay.network, ...MULTICAST, ...settings.nonMasqueradeCidrs]),
     endpoints: pods.rows,
     local: new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]),
     policy,
   };
 }
+
+const programsOf = ({ ifindex, name }: Uplink): AttachmentRow[] => [
+  { ifindex, device: name, egress: false, program: FROM_UPLINK },
+  { ifindex, device: name, egress: true, program: TO_UPLINK },
+];
+
+/** flannel's rules except it (compat.md 3.9). */
+const MULTICAST = ['224.0.0.0/4', 'ff00::/8'].map((text) => Cidr.parse(text)!);
+
+const exempt = (cidrs: readonly Cidr[]): readonly Cidr[] => [...new Map(cidrs.map((cidr) => [cidr.text, cidr])).values()];

@@ -12,6 +12,8 @@ export interface ConfigRow {
   readonly allowSpoof: boolean;
   /** Service addresses are translated. */
   readonly services: boolean;
+  /** What pods send out through the uplink gets the node's address. */
+  readonly masquerade: boolean;
   /** 0: no overlay (yet). */
   readonly overlayIfindex: number;
   readonly uplinkIfindex: number;
@@ -25,7 +27,25 @@ export interface ConfigRow {
   readonly vtepMac: string | undefined;
   /** Events a second and CPU; 0: no limit. */
   readonly logRate: number;
+  /** Source ports that translation on the uplink chooses from, both included; 0: none. */
+  readonly edgePortMin: number;
+  readonly edgePortMax: number;
+  /** The node's own on the uplink and on the overlay device: sources of what is translated there. */
+  readonly nodeAddress4: IpAddress | undefined;
+  readonly nodeAddress6: IpAddress | undefined;
+  readonly overlayAddress4: IpAddress | undefined;
+  readonly overlayAddress6: IpAddress | undefined;
 }
+
+/** Nothing is translated at the uplink. */
+export const WITHOUT_EDGE = {
+  masquerade: false, edgePortMin: 0, edgePortMax: 0, nodeAddress4: undefined, nodeAddress6: undefined, overlayAddress4: undefined, overlayAddress6: undefined,
+} as const satisfies Partial<ConfigRow>;
+
+/** What belongs to the overlay and its uplink: held while neither is known. */
+export const OVERLAY_FIELDS = [
+  'masquerade', 'overlayIfindex', 'uplinkIfindex', 'vni', 'vxlanPort', 'podMtu', 'vtepAddress', 'vtepMac', 'nodeAddress4', 'nodeAddress6', 'overlayAddress4', 'overlayAddress6',
+] as const satisfies readonly (keyof ConfigRow)[];
 
 export interface ConfigSettings {
   readonly fastPath: 'off' | 'local' | 'on';
@@ -35,6 +55,16 @@ export interface ConfigSettings {
   readonly allowSpoofing: boolean;
   readonly eventRate: number;
   readonly services: boolean;
+  /** Masquerade, as flanneld's --ip-masq. */
+  readonly ipMasq: boolean;
+  readonly uplinkPrograms: boolean;
+  readonly masqueradePorts: PortRange;
+}
+
+export interface PortRange {
+  readonly min: number;
+  /** Included. */
+  readonly max: number;
 }
 
 export function compileConfig(settings: ConfigSettings, overlay: OverlayState | undefined, overlayIfindex: number | undefined, uplink: Uplink | undefined, kernelPort: number): ConfigRow {
@@ -47,6 +77,7 @@ export function compileConfig(settings: ConfigSettings, overlay: OverlayState | 
     allowIpip: settings.allowIpipFromWorkloads,
     allowSpoof: settings.allowSpoofing,
     services: settings.services,
+    masquerade: settings.ipMasq && settings.uplinkPrograms && overlay !== undefined,
     overlayIfindex: overlay === undefined ? 0 : (overlayIfindex ?? 0),
     uplinkIfindex: uplink?.ifindex ?? 0,
     vni: overlay?.link.vni ?? 0,
@@ -55,5 +86,20 @@ export function compileConfig(settings: ConfigSettings, overlay: OverlayState | 
     vtepAddress: overlay?.link.local,
     vtepMac: overlay?.link.mac,
     logRate: settings.eventRate,
+    ...edgeOf(settings, overlay, uplink),
+  };
+}
+
+/** Programs that are not there have no address to translate to. */
+function edgeOf({ uplinkPrograms, masqueradePorts }: ConfigSettings, overlay: OverlayState | undefined, uplink: Uplink | undefined): Pick<ConfigRow, 'edgePortMin' | 'edgePortMax' | 'nodeAddress4' | 'nodeAddress6' | 'overlayAddress4' | 'overlayAddress6'> {
+  const node = uplinkPrograms ? uplink?.address : undefined;
+  const inner = uplinkPrograms ? overlay?.addresses.map((row) => row.address) : undefined;
+  return {
+    edgePortMin: masqueradePorts.min,
+    edgePortMax: masqueradePorts.max,
+    nodeAddress4: node?.family === 4 ? node : undefined,
+    nodeAddress6: node?.family === 6 ? node : undefined,
+    overlayAddress4: inner?.find((address) => address.family === 4),
+    overlayAddress6: inner?.find((address) => address.family === 6),
   };
 }

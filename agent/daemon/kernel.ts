@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Cidr, Family } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { FROM_OVERLAY } from '../compile/compile.js';
+import { FROM_OVERLAY, FROM_UPLINK, TO_UPLINK } from '../compile/compile.js';
 import { FROM_POD, TO_POD } from '../compile/endpoints/endpoints.js';
 import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import { from16 } from '../kernel/address-bytes.js';
@@ -10,7 +10,7 @@ import { AddressTable } from '../kernel/address-table.js';
 import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-table.js';
 import { BpfObject, mountBpffs } from '../kernel/bpf-object.js';
 import { ConfigTable } from '../kernel/config-table.js';
-import { endpointTable, localTable, nexthopTable } from '../kernel/endpoint-tables.js';
+import { endpointTable, localTable, nexthopTable, nomasqTable } from '../kernel/endpoint-tables.js';
 import { FdbTable } from '../kernel/fdb-table.js';
 import { checkObjectLayouts } from '../kernel/layout-check.js';
 import { LinkTable } from '../kernel/link-table.js';
@@ -67,7 +67,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
   const config = new ConfigTable(source);
   const carryOver = (): void => carryOverOf([...objects.values()], log);
   const attachments = new AttachmentTable(
-    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
+    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY, FROM_UPLINK, TO_UPLINK], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
     writes,
   );
   const sockets = new SocketTable(
@@ -84,6 +84,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     neighbours: new NeighbourTable(FAMILIES, writes),
     routes: new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes),
     nexthops: nexthopTable(source),
+    nomasq: nomasqTable(source),
     rules: ruleTable(source),
     tables: decisionTable(source),
     peers: peerTable(source),

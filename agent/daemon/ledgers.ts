@@ -1,5 +1,6 @@
 import type { Family } from '../base/address.js';
-import { FROM_OVERLAY, type DesiredState } from '../compile/compile.js';
+import { FROM_OVERLAY, FROM_UPLINK, TO_UPLINK, type DesiredState } from '../compile/compile.js';
+import { OVERLAY_FIELDS, type ConfigRow } from '../compile/config.js';
 import type { PolicyState, Verdict } from '../compile/desired.js';
 import { liveText } from '../compile/services/rows.js';
 import type { Keyed } from '../reconcile/diff.js';
@@ -21,6 +22,7 @@ export function createLedgers(t: KernelTables) {
       refers: (key, row) => [`fdb:${key.ifindex}/${row.mac}`],
     }),
     routes: new Ledger(t.routes, { refers: (_key, row) => (row.gateway === undefined ? [] : [`neighbour:${row.ifindex}/${row.gateway.text}`]) }),
+    nomasq: new Ledger(t.nomasq),
     nexthops: new Ledger(t.nexthops, { refers: (_key, row) => (row.kind === 'overlay' ? [`neighbour:${row.ifindex}/${row.gateway.text}`] : []) }),
     rules: new Ledger(t.rules, { provides: (key) => [`rows:${key.rows}`] }),
     tables: new Ledger(t.tables, {
@@ -64,25 +66,28 @@ function wantOverlay(ledgers: Ledgers, state: DesiredState, loaded: (row: { read
   ledgers.addresses.want(state.addresses.map((row) => ({ key: row, row })));
   ledgers.fdb.want(state.fdb.map((row) => ({ key: row, row })));
   ledgers.neighbours.want(state.neighbours.map((row) => ({ key: row, row })));
+  ledgers.nomasq.want(state.nomasq.map((key) => ({ key, row: 0 as const })).filter(loaded));
   ledgers.nexthops.want([...state.nexthops.values()].map(({ cidr, nexthop }) => ({ key: cidr, row: nexthop })).filter(loaded));
 }
 
 /** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */
 function holdOverlay(ledgers: Ledgers, state: DesiredState): void {
-  for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops]) ledger.hold();
+  for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops, ledgers.nomasq]) ledger.hold();
   const pods = new Set(state.attachments.map((row) => row.ifindex));
   const others = <K, R extends { readonly ifindex: number }>(rows: ReadonlyMap<string, Keyed<K, R>>): Keyed<K, R>[] => [...rows.values()].filter(({ row }) => !pods.has(row.ifindex));
   ledgers.routes.want([...state.routes.map((row) => ({ key: row, row })), ...others(ledgers.routes.actual())]);
   ledgers.attachments.want([
     ...state.attachments.map((row) => ({ key: row, row })),
-    ...others(ledgers.attachments.actual()).filter(({ row }) => row.program === FROM_OVERLAY),
+    ...others(ledgers.attachments.actual()).filter(({ row }) => OVERLAY_PROGRAMS.has(row.program)),
   ]);
   const config = ledgers.config.actual().get('config')?.row;
   if (config !== undefined) {
-    const { overlayIfindex, uplinkIfindex, vni, vxlanPort, podMtu, vtepAddress, vtepMac } = config;
-    ledgers.config.want([{ key: 'config', row: { ...state.config, overlayIfindex, uplinkIfindex, vni, vxlanPort, podMtu, vtepAddress, vtepMac } }]);
+    const held = Object.fromEntries(OVERLAY_FIELDS.map((field) => [field, config[field]])) as Partial<ConfigRow>;
+    ledgers.config.want([{ key: 'config', row: { ...state.config, ...held } }]);
   }
 }
+
+const OVERLAY_PROGRAMS: ReadonlySet<string> = new Set([FROM_OVERLAY, FROM_UPLINK, TO_UPLINK]);
 
 function wantPolicy(ledgers: Ledgers, policy: PolicyState, loaded: (row: { readonly key: { readonly family: Family } }) => boolean): void {
   ledgers.rules.want(ruleRows(policy));

@@ -25,6 +25,7 @@ export interface KernelTables {
   readonly neighbours: Table<AddressKey, NeighbourRow>;
   readonly routes: Table<RouteKey, RouteRow>;
   readonly nexthops: Table<Cidr, NexthopRow>;
+  readonly nomasq: Table<Cidr, 0>;
   readonly rules: Table<RuleKey, Verdict>;
   readonly tables: Table<TableKey, bigint>;
   readonly peers: Table<IpAddress, bigint>;

@@ -1,3 +1,4 @@
+import { IpAddress } from '../base/address.js';
 import type { ConfigRow } from '../compile/config.js';
 import type { EpochGate } from '../reconcile/epoch.js';
 import type { Table } from '../reconcile/table.js';
@@ -20,6 +21,7 @@ const FLAGS = [
   ['allowIpip', CanalConfigFlags.CONFIG_ALLOW_IPIP],
   ['allowSpoof', CanalConfigFlags.CONFIG_ALLOW_SPOOF],
   ['services', CanalConfigFlags.CONFIG_SERVICES],
+  ['masquerade', CanalConfigFlags.CONFIG_MASQUERADE],
 ] as const satisfies readonly (readonly [keyof ConfigRow, number])[];
 
 /**
@@ -50,8 +52,7 @@ export class ConfigTable implements Table<typeof KEY, ConfigRow>, EpochGate {
   }
 
   equal(actual: ConfigRow, desired: ConfigRow): boolean {
-    const same = (Object.keys(desired) as (keyof ConfigRow)[]).every((name) => name === 'vtepAddress' || actual[name] === desired[name]);
-    return same && actual.vtepAddress?.text === desired.vtepAddress?.text;
+    return (Object.keys(desired) as (keyof ConfigRow)[]).every((name) => plain(actual[name]) === plain(desired[name]));
   }
 
   upsert(rows: readonly { readonly key: typeof KEY; readonly row: ConfigRow }[]): (Error | undefined)[] {
@@ -84,7 +85,10 @@ export class ConfigTable implements Table<typeof KEY, ConfigRow>, EpochGate {
 const BLANK: CanalConfig = {
   epoch: 0, flags: 0, overlayIfindex: 0, uplinkIfindex: 0, vni: 0, vxlanPort: 0, podMtu: 0,
   vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0, hostNetns: 0n,
+  edgePortMin: 0, edgePortMax: 0, nodeAddr4: new Uint8Array(4), nodeAddr6: new Uint8Array(16), overlayAddr4: new Uint8Array(4), overlayAddr6: new Uint8Array(16),
 };
+
+const plain = (value: ConfigRow[keyof ConfigRow]): unknown => (value instanceof IpAddress ? value.text : value);
 
 function isBlank(config: CanalConfig): boolean {
   return Object.entries(config).every(([name, value]) => name === 'epoch' || (value instanceof Uint8Array ? isZero(value) : !value));
@@ -104,6 +108,12 @@ function encodeRow(row: ConfigRow, extraFlags: number): CanalConfig {
     uplinkMac: new Uint8Array(6),
     logRate: row.logRate,
     hostNetns: netnsCookie() ?? 0n, // the agent runs in the node's own
+    edgePortMin: row.edgePortMin,
+    edgePortMax: row.edgePortMax,
+    nodeAddr4: row.nodeAddress4?.bytes ?? new Uint8Array(4),
+    nodeAddr6: row.nodeAddress6?.bytes ?? new Uint8Array(16),
+    overlayAddr4: row.overlayAddress4?.bytes ?? new Uint8Array(4),
+    overlayAddr6: row.overlayAddress6?.bytes ?? new Uint8Array(16),
   };
 }
 
@@ -120,5 +130,11 @@ function decodeRow(config: CanalConfig, extraFlags: number): ConfigRow {
     vtepAddress: someAddress(config.vtepAddr),
     vtepMac: isZero(config.vtepMac) ? undefined : macText(config.vtepMac),
     logRate: config.logRate,
+    edgePortMin: config.edgePortMin,
+    edgePortMax: config.edgePortMax,
+    nodeAddress4: someAddress(config.nodeAddr4),
+    nodeAddress6: someAddress(config.nodeAddr6),
+    overlayAddress4: someAddress(config.overlayAddr4),
+    overlayAddress6: someAddress(config.overlayAddr6),
   };
 }

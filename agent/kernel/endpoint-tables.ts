@@ -94,3 +94,13 @@ export function nexthopTable(source: MapSource): NexthopTable {
     familyMaps(source, 'canal_route', cidrKeyCodec, nexthopCodec),
   );
 }
+
+/** canal_nomasq4/6: prefixes towards which pods keep their address; the row says nothing. */
+export type NomasqTable = MapTable<Cidr, 0, CanalCidrKey4, number>;
+
+export function nomasqTable(source: MapSource): NomasqTable {
+  return new MapTable<Cidr, 0, CanalCidrKey4, number>(
+    { name: 'canal_nomasq', ...cidrKeys, equal: () => true, encodeRow: (row) => row, decodeRow: () => 0 },
+    familyMaps(source, 'canal_nomasq', cidrKeyCodec, () => u32Codec),
+  );
+}

@@ -33,7 +33,14 @@ export interface AgentSettings {
   readonly uplink: UplinkSettings;
   readonly setNodeNetworkUnavailable: boolean;
   readonly blackholeRoute: boolean;
+  /** Masquerade what pods send out of the cluster. */
   readonly ipMasq: boolean;
+  /** Destinations towards which pods keep their address, beside the pod network and multicast. */
+  readonly nonMasqueradeCidrs: readonly Cidr[];
+  /** Source ports that masquerade chooses from, both included. */
+  readonly masqueradePorts: { readonly min: number; readonly max: number };
+  /** Programs at the uplink: without them no masquerade and nothing for services' clients outside. */
+  readonly uplinkPrograms: boolean;
 
   readonly interfacePrefix: string;
   readonly endpointToHost: 'accept' | 'drop';

@@ -13,7 +13,7 @@ export interface Phase {
 export type TableName =
   | 'sysctl' | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
   | 'socket' | 'canal_front' | 'canal_back' | 'canal_live'
-  | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
+  | 'canal_nomasq' | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
 const gone = (table: TableName, why: string): Phase => ({ table, verb: 'remove', judged: false, why });
@@ -27,6 +27,7 @@ const judged = (phase: Phase): Phase => ({ ...phase, judged: true });
 export const ORDER: readonly Phase[] = [
   only('new', put('attachment', 'a device without an endpoint row drops, so a program that comes first opens nothing; one that comes late lets packets by unjudged')),
 
+  put('canal_nomasq', 'what pods reach under their own address, before the flag that gives them the node\'s'),
   put('canal_config', 'programs without it drop everything; its flags name no row that is not there yet'),
 
   put('sysctl', 'forwarding, before there is anything to forward'),
@@ -64,6 +65,7 @@ export const ORDER: readonly Phase[] = [
   gone('canal_rule', 'no entry points at these rows any more'),
 
   gone('canal_route', 'the fast path lets go first'),
+  gone('canal_nomasq', 'flows that began under their own address keep it'),
   gone('route', 'before the neighbour it needs: a route to an unknown gateway would swallow packets'),
   gone('neighbour', 'no route names it any more'),
   gone('fdb', 'no neighbour has its MAC any more'),

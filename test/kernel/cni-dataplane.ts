@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EndpointDataplane, LinkRemoval, LinkSpec } from '../../agent/cni/dataplane.js';
+import { WITHOUT_EDGE } from '../../agent/compile/config.js';
 import type { LocalEndpoint } from '../../agent/compile/desired.js';
 import { AttachmentTable } from '../../agent/kernel/attachment-table.js';
 import { from16 } from '../../agent/kernel/address-bytes.js';
@@ -42,7 +43,7 @@ export class KernelDataplane implements EndpointDataplane {
     const programs = ['canal_from_pod', 'canal_to_pod'];
     const attachments = new AttachmentTable({ programs, program: (name) => object.program(name), linkDir: `${pinDir}/links`, tcx: () => false }, writes);
     const config = { fastLocal: true, fastOverlay: false, events: false, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false };
-    const row = { ...config, overlayIfindex: 0, uplinkIfindex: 0, vni: 0, vxlanPort: 0, podMtu: 1450, vtepAddress: undefined, vtepMac: undefined, logRate: 0 };
+    const row = { ...config, overlayIfindex: 0, uplinkIfindex: 0, vni: 0, vxlanPort: 0, podMtu: 1450, vtepAddress: undefined, vtepMac: undefined, logRate: 0, ...WITHOUT_EDGE };
     const configTable = new ConfigTable(source);
     succeed(configTable.upsert([{ key: 'config', row }]));
     configTable.write(1);

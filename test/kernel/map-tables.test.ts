@@ -4,7 +4,7 @@ import { Cidr, IpAddress, type Family } from '../../agent/base/address.js';
 import { isFull } from '../../agent/base/errors.js';
 import { BpfObject, mapInfo, mountBpffs, programInfo } from '../../agent/kernel/bpf-object.js';
 import { ConfigTable } from '../../agent/kernel/config-table.js';
-import { endpointTable, localTable, nexthopTable } from '../../agent/kernel/endpoint-tables.js';
+import { endpointTable, localTable, nexthopTable, nomasqTable } from '../../agent/kernel/endpoint-tables.js';
 import { checkMapLayouts, checkObjectLayouts } from '../../agent/kernel/layout-check.js';
 import { nativeResult } from '../../agent/kernel/library.js';
 import type { MapSource } from '../../agent/kernel/map-source.js';
@@ -103,6 +103,7 @@ describe('the maps', () => {
   const config = {
     fastLocal: true, fastOverlay: false, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
     overlayIfindex: 5, uplinkIfindex: 2, vni: 1, vxlanPort: 8472, podMtu: 1450, vtepAddress: ip('192.0.2.9'), vtepMac: '02:00:00:00:00:01', logRate: 100,
+    masquerade: true, edgePortMin: 1024, edgePortMax: 65535, nodeAddress4: ip('192.0.2.9'), nodeAddress6: undefined, overlayAddress4: ip('10.42.0.0'), overlayAddress6: undefined,
   };
 
   it('keep configuration and epoch apart', () => {
@@ -116,9 +117,19 @@ describe('the maps', () => {
     const { row } = table.list().get('config')!;
     expect(table.equal(row, config)).toBe(true);
     expect(table.equal(row, { ...config, vtepAddress: undefined })).toBe(false);
+    expect(table.equal(row, { ...config, overlayAddress4: ip('10.42.1.0') })).toBe(false);
     expect(table.remove(['config'])).toEqual([undefined]);
     expect(table.list().size).toBe(0);
     expect(table.read()).toBe(6);
+  });
+
+  it('hold prefixes whose rows say nothing', () => {
+    const table = nomasqTable(source);
+    const rows = ['10.42.0.0/16', '224.0.0.0/4', 'ff00::/8'].map((text) => ({ key: cidr(text), row: 0 as const }));
+    expect(table.upsert(rows)).toEqual([undefined, undefined, undefined]);
+    expect([...table.list().keys()].sort()).toEqual(rows.map(({ key }) => key.text).sort());
+    expect(table.remove([rows[0]!.key])).toEqual([undefined]);
+    expect(table.list().size).toBe(2);
   });
 
   it('say that they are full, for exactly the rows that did not fit', () => {

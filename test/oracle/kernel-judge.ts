@@ -12,6 +12,7 @@ import { native, nativeResult } from '../../agent/kernel/library.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../../agent/kernel/policy-tables.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
 import { ICMP, ICMPV6, TCP } from '../../agent/model/objects.js';
+import { WITHOUT_EDGE } from '../packet/node.js';
 import type { Table } from '../../agent/reconcile/table.js';
 import { type Frame, SYN, frameBytes, icmp, tcp, udp } from '../packet/frames.js';
 
@@ -134,7 +135,7 @@ export class KernelJudge {
   #configure(): void {
     const config: abi.CanalConfig = {
       epoch: 2, flags: abi.CanalConfigFlags.CONFIG_EVENTS, overlayIfindex: 0, uplinkIfindex: 0, vni: 1, vxlanPort: 0, podMtu: 1450,
-      vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0, hostNetns: 0n,
+      vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), uplinkMac: new Uint8Array(6), logRate: 0, hostNetns: 0n, ...WITHOUT_EDGE,
     };
     native('canal_map_update', 'canal_config', this.#object.map('canal_config'), Buffer.alloc(4), encode(abi.canalConfigCodec, config), 1, 0, Buffer.alloc(4));
   }

@@ -7,10 +7,10 @@ import { native, nativeResult } from '../../agent/kernel/library.js';
 
 const OBJECTS = join(import.meta.dirname, '..', '..', 'build', 'bpf');
 const VERDICTS = new Map([[0, 'pass'], [2, 'drop'], [7, 'redirect'], [0xffffffff, 'next']] as const);
-const WRITTEN = ['endpoint', 'local', 'peer', 'cidr', 'table', 'rule', 'route', 'ct', 'ctnew', 'frag', 'rulestat', 'front', 'back', 'live', 'affin', 'nat', 'sock'] as const;
-const FAMILY_MAPS = new Set(['local', 'peer', 'cidr', 'route', 'ct', 'ctnew', 'frag', 'front', 'back', 'live', 'affin', 'nat', 'sock']);
+const WRITTEN = ['endpoint', 'local', 'peer', 'cidr', 'table', 'rule', 'route', 'ct', 'ctnew', 'frag', 'rulestat', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'edge'] as const;
+const FAMILY_MAPS = new Set(['local', 'peer', 'cidr', 'route', 'ct', 'ctnew', 'frag', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'edge']);
 
-export type Program = 'canal_from_pod' | 'canal_to_pod' | 'canal_from_ovl';
+export type Program = 'canal_from_pod' | 'canal_to_pod' | 'canal_from_ovl' | 'canal_from_upl' | 'canal_to_upl';
 
 export interface Outcome {
   readonly verdict: 'pass' | 'drop' | 'redirect' | 'next';
@@ -154,6 +154,6 @@ export class Dataplane {
 export function smallMaps(family: Family): Record<string, number> {
   const shared = { canal_endpoint: 64, canal_table: 256, canal_rule: 256, canal_rulestat: 64 };
   const own = { canal_local: 64, canal_peer: 64, canal_cidr: 64, canal_route: 16, canal_ct: 4096, canal_ctnew: 4096, canal_frag: 4096 };
-  const services = { canal_front: 64, canal_back: 64, canal_live: 64, canal_affin: 4096, canal_nat: 4096, canal_sock: 4096 };
+  const services = { canal_front: 64, canal_back: 64, canal_live: 64, canal_affin: 4096, canal_nat: 4096, canal_sock: 4096, canal_range: 64, canal_nomasq: 64, canal_edge: 4096 };
   return { ...shared, ...Object.fromEntries(Object.entries({ ...own, ...services }).map(([map, size]) => [`${map}${family}`, size])) };
 }

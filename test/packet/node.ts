@@ -20,6 +20,9 @@ export const FAST_OVERLAY = abi.CanalConfigFlags.CONFIG_FAST_OVERLAY;
 export const SERVICES = abi.CanalConfigFlags.CONFIG_SERVICES;
 export const VXLAN_PORT = 8472;
 
+/** Nothing is translated at the uplink. */
+export const WITHOUT_EDGE = { edgePortMin: 0, edgePortMax: 0, nodeAddr4: new Uint8Array(4), nodeAddr6: new Uint8Array(16), overlayAddr4: new Uint8Array(4), overlayAddr6: new Uint8Array(16) };
+
 const ADDRESSES: Record<Family, Record<Party, string>> = {
   4: { a: '0a2a0002', b: '0a2a0003', host: '0a2a0001', remote: '0a2a0102', outside: 'c0000201' },
   6: {
@@ -71,7 +74,7 @@ export class Node {
     const zeros = new Uint8Array(6);
     const config: abi.CanalConfig = {
       epoch: this.epoch, flags, overlayIfindex: this.device('remote'), uplinkIfindex: this.device('outside'), vni: 1, vxlanPort: VXLAN_PORT,
-      podMtu: 1450, vtepAddr: new Uint8Array(4), vtepMac: zeros, uplinkMac: zeros, logRate: 0, hostNetns: 0n, ...change,
+      podMtu: 1450, vtepAddr: new Uint8Array(4), vtepMac: zeros, uplinkMac: zeros, logRate: 0, hostNetns: 0n, ...WITHOUT_EDGE, ...change,
     };
     this.plane.put('config', u32(0), encode(abi.canalConfigCodec, config));
   }

@@ -43,6 +43,9 @@ export interface SettingValues {
   setNodeNetworkUnavailable: boolean;
   blackholeRoute: boolean;
   ipMasq: boolean;
+  nonMasqueradeCidrs: readonly Cidr[];
+  masqueradePorts: AgentSettings['masqueradePorts'];
+  uplinkPrograms: boolean;
   interfacePrefix: string;
   endpointToHost: AgentSettings['endpointToHost'];
   allowVxlanFromWorkloads: boolean;
@@ -83,6 +86,22 @@ function boolean(value: string): boolean {
   if (['true', '1', 'yes', 'y', 't', 'enabled'].includes(lower)) return true;
   if (['false', '0', 'no', 'n', 'f', 'disabled'].includes(lower)) return false;
   throw new Error('must be true or false');
+}
+
+const onOff = (value: string): boolean => (value === 'on' || value === 'off' ? value === 'on' : boolean(value));
+
+function cidrs(value: string): readonly Cidr[] {
+  return list(value).map((item) => {
+    const cidr = Cidr.parse(item);
+    if (cidr === undefined) throw new Error(`must be a list of CIDRs; ${item} is none`);
+    return cidr;
+  });
+}
+
+function portRange(value: string): AgentSettings['masqueradePorts'] {
+  const [min = 0, max = 0] = /^(\d+)[-:](\d+)$/.exec(value.trim())?.slice(1).map(Number) ?? [];
+  if (min < 1 || max < min || max > 65535) throw new Error('must be two ports, min-max');
+  return { min, max };
 }
 
 const number = (low: number, high: number) => (value: string): number => {
@@ -176,7 +195,10 @@ export const SETTINGS: Settings = {
   autodetection: { flag: 'ip-autodetection-method', key: 'ipAutodetectionMethod', env: ['IP_AUTODETECTION_METHOD'], value: 'method', parse: autodetection, fallback: undefined, help: 'Calico\'s way of choosing the node\'s address, where no --iface says' },
   setNodeNetworkUnavailable: { flag: 'set-node-network-unavailable', key: 'setNodeNetworkUnavailable', env: ['FLANNELD_SET_NODE_NETWORK_UNAVAILABLE'], parse: boolean, fallback: true, help: 'report the node\'s network as available once routes exist' },
   blackholeRoute: { flag: 'ip-blackhole-route', key: 'ipBlackholeRoute', env: ['FLANNELD_IP_BLACKHOLE_ROUTE'], parse: boolean, fallback: false, help: 'add a blackhole route for this node\'s pod CIDR' },
-  ipMasq: { flag: 'ip-masq', key: 'ipMasq', env: ['FLANNELD_IP_MASQ'], parse: boolean, fallback: false, help: 'published as FLANNEL_IPMASQ in the subnet file' },
+  ipMasq: { flag: 'ip-masq', key: 'ipMasq', env: ['FLANNELD_IP_MASQ'], parse: boolean, fallback: false, help: 'masquerade what pods send out of the cluster; also published as FLANNEL_IPMASQ in the subnet file' },
+  nonMasqueradeCidrs: { flag: 'non-masquerade-cidrs', key: 'nonMasqueradeCidrs', env: [], value: 'cidr,…', parse: cidrs, fallback: [], help: 'destinations that see pods\' own addresses, beside the pod network and multicast' },
+  masqueradePorts: { flag: 'masquerade-ports', key: 'masqueradePorts', env: [], value: 'min-max', parse: portRange, fallback: { min: 1024, max: 65535 }, help: 'source ports to choose from where a pod\'s own is taken' },
+  uplinkPrograms: { flag: 'uplink-programs', key: 'uplinkPrograms', env: [], value: 'on|off', parse: onOff, fallback: true, help: 'programs at the uplink: masquerade, and services for clients outside' },
   interfacePrefix: { flag: 'interface-prefix', key: 'interfacePrefix', env: ['FELIX_INTERFACEPREFIX'], value: 'prefix', parse: (v) => { const first = list(v)[0]; if (first === undefined || first.length > 4) throw new Error('must have 1 to 4 characters'); return first; }, fallback: 'cali', help: 'how pods\' host devices are named' },
   endpointToHost: { flag: 'default-endpoint-to-host-action', key: 'defaultEndpointToHostAction', env: ['FELIX_DEFAULTENDPOINTTOHOSTACTION'], value: 'action', parse: endpointToHost, fallback: 'accept', help: 'pods to their own node after egress policy: Accept, Return or Drop' },
   allowVxlanFromWorkloads: { flag: 'allow-vxlan-packets-from-workloads', key: 'allowVXLANPacketsFromWorkloads', env: ['FELIX_ALLOWVXLANPACKETSFROMWORKLOADS'], parse: boolean, fallback: false, help: 'let pods send VXLAN to the overlay\'s port' },
@@ -187,7 +209,7 @@ export const SETTINGS: Settings = {
   routeProtocol: { flag: 'device-route-protocol', key: 'deviceRouteProtocol', env: ['FELIX_DEVICEROUTEPROTOCOL'], value: 'n', parse: number(1, 255), fallback: 3, help: 'protocol number of pods\' routes' },
   attachType: { flag: 'bpf-attach-type', key: 'bpfAttachType', env: ['FELIX_BPFATTACHTYPE'], value: 'TC|TCX', parse: oneOf('tc', 'tcx'), fallback: 'tc', help: 'hook of pods\' devices (tcx takes 8 ms longer to attach)' },
   fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|on', parse: oneOf('off', 'local', 'on'), fallback: 'on', help: 'redirect allowed packets past the host stack: on the node, and over the overlay' },
-  services: { flag: 'services', key: 'services', env: [], value: 'on|off', parse: (v) => (v === 'on' || v === 'off' ? v === 'on' : boolean(v)), fallback: true, help: 'translate service addresses, in place of kube-proxy' },
+  services: { flag: 'services', key: 'services', env: [], value: 'on|off', parse: onOff, fallback: true, help: 'translate service addresses, in place of kube-proxy' },
   cgroup: { flag: 'cgroup-v2', key: 'cgroupV2', env: [], value: 'dir', parse: text, fallback: '', help: 'cgroup whose processes\' sockets are translated (default: where cgroup v2 is mounted)' },
   mapSizes: { flag: 'map-sizes', key: 'mapSizes', env: [], value: 'canal_x=n,…', parse: mapSizes, fallback: {}, help: 'rows of BPF maps, over the built-in sizes' },
   eventRate: { flag: 'event-rate', key: 'eventRate', env: [], value: 'n', parse: number(0, 1_000_000), fallback: 1000, help: 'flow events a second and CPU; 0: no limit' },

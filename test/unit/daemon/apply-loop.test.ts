@@ -4,8 +4,9 @@ import { endpoint, node, NODES, pod, policy, snapshot, World } from './world.js'
 const PODS = [pod('a', '10.42.0.2'), pod('b', '10.42.0.3')];
 const ISOLATED = snapshot({ pods: PODS, policies: [policy('b', 'a')] });
 
-function withPods(): World {
+function withPods(flags: Readonly<Record<string, string>> = {}): World {
   const world = new World();
+  world.restart(flags);
   world.addPod('a', 21, '10.42.0.2');
   world.addPod('b', 22, '10.42.0.3');
   return world;
@@ -27,7 +28,7 @@ describe('the apply loop', () => {
     expect(state['links']).toHaveLength(1);
     expect(state['routes']!.map((r) => r.split(' ')[0])).toEqual(['10.42.0.2/32', '10.42.0.3/32', '10.42.1.0/24']);
     expect([state['fdb']!.length, state['neighbours']!.length, state['nexthops']!.length]).toEqual([1, 1, 1]);
-    expect(state['attachments']!.length).toBe(5);
+    expect(state['attachments']!.length).toBe(7);
     expect([isolation(world, 21), isolation(world, 22)]).toEqual([false, true]);
     expect(world.kernel.tables.config.rows.get('config')!.row).toMatchObject({ overlayIfindex: 10, vni: 1, vxlanPort: 8472, podMtu: 1450 });
     expect(world.loop.record.troubles).toEqual([]);
@@ -144,6 +145,44 @@ describe('self-healing', () => {
     world.apply();
     expect(world.loop.view!.planned.problem).toBeUndefined();
     expect(world.kernel.writes).toBe(writes);
+  });
+});
+
+describe('the uplink', () => {
+  const programs = (world: World): unknown => [...world.kernel.tables.attachments.rows.values()].filter(({ row }) => row.device === 'eth0').map(({ row }) => [row.program, row.egress]).sort();
+  const BOTH = [['canal_from_upl', false], ['canal_to_upl', true]];
+
+  it('has programs both ways, and what they translate with', () => {
+    const world = withPods({ 'ip-masq': 'true', 'non-masquerade-cidrs': '10.0.0.0/8', 'masquerade-ports': '40000-50000' });
+    world.apply(ISOLATED);
+    expect(programs(world)).toEqual(BOTH);
+    const { row } = world.kernel.tables.config.rows.get('config')!;
+    expect(row).toMatchObject({ masquerade: true, edgePortMin: 40000, edgePortMax: 50000 });
+    expect([row.nodeAddress4?.text, row.overlayAddress4?.text]).toEqual(['192.168.0.1', '10.42.0.0']);
+    expect([...world.kernel.tables.nomasq.rows.keys()].sort()).toEqual(['10.0.0.0/8', '10.42.0.0/16', '224.0.0.0/4']);
+  });
+
+  it('has none where they are switched off, and loses them when they are', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    world.restart({ 'uplink-programs': 'off', 'ip-masq': 'true' });
+    world.apply(ISOLATED);
+    expect(programs(world)).toEqual([]);
+    expect(world.kernel.tables.config.rows.get('config')!.row).toMatchObject({ masquerade: false, nodeAddress4: undefined });
+  });
+
+  it('keeps its programs while nobody knows which it is, and gets them again when it is made anew', () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    world.kernel.uplinkUp = false;
+    world.restart();
+    world.apply(ISOLATED);
+    expect(programs(world)).toEqual(BOTH);
+    world.kernel.uplinkUp = true;
+    world.kernel.renewUplink(3);
+    world.apply();
+    expect(programs(world)).toEqual(BOTH);
+    expect([...world.kernel.tables.attachments.rows.values()].filter(({ row }) => row.device === 'eth0').map(({ row }) => row.ifindex)).toEqual([3, 3]);
   });
 });
 

@@ -32,6 +32,7 @@ export class MemoryKernel implements NodeKernel {
     fdb: fake<FdbKey, FdbRow>('fdb', (k) => `${k.ifindex} ${k.mac}`),
     neighbours: fake<AddressKey, NeighbourRow>('neighbour', (k) => `${k.ifindex} ${k.address.text}`),
     routes: fake<RouteKey, RouteRow>('route', (k) => `${k.destination.text} metric ${k.metric}`),
+    nomasq: fake<Cidr, 0>('canal_nomasq', (k) => k.text),
     nexthops: fake<Cidr, NexthopRow>('canal_route', (k) => k.text),
     rules: fake<RuleKey, Verdict>('canal_rule', (k) => text(k)),
     tables: fake<TableKey, bigint>('canal_table', (k) => `${k.table}/${k.classId}`),
@@ -46,7 +47,7 @@ export class MemoryKernel implements NodeKernel {
   } satisfies KernelTables;
   readonly families = new Set([4] as const);
   readonly pods: Device[] = [];
-  readonly uplink: Device = { ifindex: 2, name: 'eth0', mtu: 1500, up: true, kind: '', mac: '02:00:00:00:00:02' };
+  uplink: Device = { ifindex: 2, name: 'eth0', mtu: 1500, up: true, kind: '', mac: '02:00:00:00:00:02' };
   readonly changes = new Set<Change>();
   uplinkUp = true;
   epochValue = 0;
@@ -61,7 +62,7 @@ export class MemoryKernel implements NodeKernel {
 
   addresses(): readonly DeviceAddress[] {
     const own = (ifindex: number, address: string): DeviceAddress => ({ ifindex, address: IpAddress.parse(address)!, scope: 'global', temporary: false, deprecated: false });
-    return [own(2, '192.168.0.1'), ...[...this.tables.addresses.rows.values()].map(({ row }) => own(row.ifindex, row.address.text))];
+    return [own(this.uplink.ifindex, '192.168.0.1'), ...[...this.tables.addresses.rows.values()].map(({ row }) => own(row.ifindex, row.address.text))];
   }
 
   socketHooks(): { key: SocketKey; row: SocketRow }[] {
@@ -80,7 +81,7 @@ export class MemoryKernel implements NodeKernel {
   }
 
   defaultRoute(): number | undefined {
-    return this.uplinkUp ? 2 : undefined;
+    return this.uplinkUp ? this.uplink.ifindex : undefined;
   }
 
   notices(): ReadonlySet<Change> {
@@ -92,6 +93,13 @@ export class MemoryKernel implements NodeKernel {
   addPod(name: string, ifindex: number, up = true): void {
     this.pods.push({ ifindex, name, mtu: 1450, up, kind: 'veth', mac: 'ee:ee:ee:ee:ee:ee' });
     this.changes.add('link');
+  }
+
+  /** Somebody makes the uplink anew, and with it goes what was attached. */
+  renewUplink(ifindex: number): void {
+    for (const [key, { row }] of this.tables.attachments.rows) if (row.ifindex === this.uplink.ifindex) this.tables.attachments.rows.delete(key);
+    this.uplink = { ...this.uplink, ifindex };
+    for (const change of ['link', 'address', 'route'] as const) this.changes.add(change);
   }
 
   /** Somebody deletes the overlay device, and with it what stood on it. */
