@@ -95,7 +95,10 @@ export class Cidr {
 
   contains(address: IpAddress): boolean {
     if (address.family !== this.family) return false;
-    return Cidr.of(address, this.length).text === this.text;
+    const whole = this.length >> 3;
+    const [own, other] = [this.address.bytes, address.bytes];
+    for (let i = 0; i < whole; i++) if (own[i] !== other[i]) return false;
+    return (this.length & 7) === 0 || (own[whole]! ^ other[whole]!) >> (8 - (this.length & 7)) === 0;
   }
 
   /** Whether every address of `other` is in this prefix. */

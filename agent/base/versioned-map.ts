@@ -24,11 +24,13 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
   }
 
   get(key: K): V | undefined {
-    for (let at: VersionedMap<K, V> = this; ; at = at.#towards!) {
+    if (this.#rows !== undefined) return this.#rows.get(key);
+    for (const at of this.#way()) {
       if (at.#rows !== undefined) return at.#rows.get(key);
       const value = at.#different.get(key);
       if (value !== undefined || at.#different.has(key)) return value;
     }
+    return undefined;
   }
 
   has(key: K): boolean {
@@ -38,10 +40,10 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
   /** In no order that means anything. */
   *entries(): MapIterator<[K, V]> {
     const different = new Map<K, V | undefined>();
-    let at: VersionedMap<K, V> = this;
-    for (; at.#rows === undefined; at = at.#towards!) for (const [key, value] of at.#different) if (!different.has(key)) different.set(key, value);
-    if (different.size === 0) return yield* at.#rows;
-    for (const row of at.#rows) if (!different.has(row[0])) yield row;
+    for (const at of this.#way()) {
+      for (const [key, value] of at.#different) if (!different.has(key)) different.set(key, value);
+      for (const row of at.#rows ?? []) if (!different.has(row[0])) yield row;
+    }
     for (const [key, value] of different) if (value !== undefined) yield [key, value];
   }
 
@@ -80,6 +82,13 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
     from.#rows = undefined;
     from.#towards = next;
     return { next, rows, before: from.#different };
+  }
+
+  /** From this version to the one with the rows, whose differences are its editor's notes for the next and none of its own. */
+  #way(): VersionedMap<K, V>[] {
+    const way: VersionedMap<K, V>[] = [this];
+    for (let at = this.#towards; at !== undefined; at = at.#towards) way.push(at);
+    return way;
   }
 
   /** Keys that may differ between two versions; undefined where they do not come from one another. */
@@ -157,8 +166,12 @@ export type Change<K, V> = readonly [key: K, before: V | undefined, now: V | und
 /** Keys whose values are not the same object in both. Costs the changes between versions of one map, and looks through both maps otherwise. */
 export function* changesBetween<K, V>(before: ReadonlyMap<K, V>, now: ReadonlyMap<K, V>): Generator<Change<K, V>> {
   if (before === now) return;
-  const keys = before instanceof VersionedMap && now instanceof VersionedMap ? VersionedMap.keysBetween<K, V>(before, now) : undefined;
-  if (keys === undefined) return yield* compare(before, now);
+  const related = before instanceof VersionedMap && now instanceof VersionedMap;
+  const keys = related ? VersionedMap.keysBetween(before as VersionedMap<K, V>, now as VersionedMap<K, V>) : undefined;
+  if (keys === undefined) {
+    yield* compare(before, now);
+    return;
+  }
   for (const key of keys) {
     const [was, is] = [before.get(key), now.get(key)];
     if (was !== is) yield [key, was, is];

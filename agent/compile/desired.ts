@@ -52,7 +52,7 @@ export interface NexthopRow {
   readonly vtepMac: string;
 }
 
-/** The part of desired state that policy makes; see compile/policy. All maps are complete. */
+/** The part of desired state that policy makes; see compile/policy. All maps are complete, and in no order; one state's are versions of the next one's (base/versioned-map.ts). */
 export interface PolicyState {
   /** rows id -> its rows, sorted. */
   readonly rows: ReadonlyMap<bigint, readonly RuleRow[]>;
@@ -60,7 +60,7 @@ export interface PolicyState {
   readonly tables: ReadonlyMap<bigint, ReadonlyMap<bigint, bigint>>;
   /** Pod and other single addresses -> class id; key is IpAddress.text. 0n: found, in no class (hides the CIDRs that cover it). */
   readonly peers: ReadonlyMap<string, { readonly address: IpAddress; readonly classId: bigint }>;
-  /** Cidr.text -> class id; 0n where an exception cuts a hole. Longest prefix first. */
+  /** Cidr.text -> class id; 0n where an exception cuts a hole. */
   readonly cidrs: ReadonlyMap<string, { readonly cidr: Cidr; readonly classId: bigint }>;
   /** `namespace/name` of a local pod -> its tables; 0n: not isolated. */
   readonly endpoints: ReadonlyMap<string, { readonly ingressTable: bigint; readonly egressTable: bigint }>;

@@ -108,8 +108,14 @@ function walk(maps: Maps, next: PolicyState, checked: readonly Probe[], random: 
   return writes;
 }
 
-const plain = (maps: PolicyMaps): PolicyMaps =>
-  ({ rows: maps.rows, tables: maps.tables, peers: maps.peers, cidrs: maps.cidrs, endpoints: maps.endpoints });
+/** As plain maps: versions of a map are not, and they compare by their class too. */
+const plain = (maps: PolicyMaps) => ({
+  rows: new Map(maps.rows),
+  tables: new Map([...maps.tables].map(([id, entries]) => [id, new Map(entries)])),
+  peers: new Map(maps.peers),
+  cidrs: new Map(maps.cidrs),
+  endpoints: new Map(maps.endpoints),
+});
 
 describe('a transition between any two states', () => {
   it('shows each packet the old verdict or the new one after every single write, and ends in the new state', { timeout: 120_000 }, () => {

@@ -50,7 +50,7 @@ export class AtomPool {
   }
 
   /** Forgets atoms that no table in force asks for, once they outnumber the others. */
-  keep(asked: ReadonlySet<Atom>): void {
+  keep(asked: { readonly size: number; has(atom: Atom): boolean }): void {
     if (this.#atoms.size <= 2 * asked.size + 1000) return;
     for (const [text, atom] of this.#atoms) if (!asked.has(atom)) this.#atoms.delete(text);
   }

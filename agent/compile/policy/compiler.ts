@@ -1,7 +1,8 @@
+import { MapEditor } from '../../base/versioned-map.js';
 import type { Snapshot } from '../../model/snapshot.js';
-import type { NodeFacts, PolicyState, RuleRow } from '../desired.js';
+import type { NodeFacts, PolicyState } from '../desired.js';
 import { AtomPool } from './atoms.js';
-import { TableChooser } from './endpoint-tables.js';
+import { type EndpointTables, TableChooser } from './endpoint-tables.js';
 import { Classifier } from './peer-classes.js';
 import { TableFiller } from './table-fill.js';
 import type { TableSpec } from './table-spec.js';
@@ -20,27 +21,39 @@ export class PolicyCompiler {
   readonly #chooser = new TableChooser(this.#pool);
   readonly #classifier = new Classifier(this.#pool);
   readonly #filler = new TableFiller();
+  readonly #endpoints = new MapEditor<string, Tables>();
+  readonly #classes = new MapEditor<bigint, string>();
+  #specs: ReadonlyMap<bigint, TableSpec> = new Map();
 
+  /** Maps of the state are versions of one another: {@link changesBetween} tells what this call has changed. */
   compile(snapshot: Snapshot, facts: NodeFacts): PolicyState {
-    const chosen = this.#chooser.sync(snapshot, facts);
     const specs = new Map<bigint, TableSpec>();
-    const endpoints = new Map<string, { ingressTable: bigint; egressTable: bigint }>();
-    for (const [name, { ingress, egress }] of chosen) {
-      for (const spec of [ingress, egress]) if (spec !== undefined) specs.set(spec.id, spec);
-      endpoints.set(name, { ingressTable: ingress?.id ?? 0n, egressTable: egress?.id ?? 0n });
+    const chosen = this.#chooser.sync(snapshot, facts);
+    for (const { ingress, egress } of chosen.values()) {
+      // The first of equal content stays the table's: what it asks for is counted by its identity.
+      for (const spec of [ingress, egress]) if (spec !== undefined && !specs.has(spec.id)) specs.set(spec.id, this.#specs.get(spec.id) ?? spec);
     }
-    const { peers, cidrs, classes } = this.#classifier.sync(snapshot, facts, specs.values());
-    const filled = this.#filler.sync(specs, classes);
-    const rows = new Map<bigint, readonly RuleRow[]>();
-    const rules = new Map<bigint, string>();
-    for (const table of filled.values()) {
-      for (const [id, made] of table.rows) {
-        if (rows.has(id)) continue;
-        rows.set(id, made.rows);
-        for (const [rule, name] of made.rules) rules.set(rule, name);
-      }
-    }
-    const tables = new Map([...filled].map(([id, { entries }]) => [id, entries]));
-    return { rows, tables, peers, cidrs, endpoints, rules, classes: new Map([...classes].map((c) => [c.id, c.text])) };
+    this.#specs = specs;
+    this.#choose(chosen);
+    const { peers, cidrs, added, gone } = this.#classifier.sync(snapshot, facts, new Set(specs.values()));
+    for (const { id } of gone) this.#classes.delete(id);
+    for (const { id, text } of added) this.#classes.set(id, text);
+    const filled = this.#filler.sync(specs, { added, gone });
+    return { ...filled, peers, cidrs, endpoints: this.#endpoints.version(), classes: this.#classes.version() };
   }
+
+  #choose(chosen: ReadonlyMap<string, EndpointTables>): void {
+    for (const [name, { ingress, egress }] of chosen) {
+      const tables = { ingressTable: ingress?.id ?? 0n, egressTable: egress?.id ?? 0n };
+      const last = this.#endpoints.get(name);
+      if (last?.ingressTable !== tables.ingressTable || last.egressTable !== tables.egressTable) this.#endpoints.set(name, tables);
+    }
+    if (this.#endpoints.size === chosen.size) return;
+    for (const name of [...this.#endpoints.keys()]) if (!chosen.has(name)) this.#endpoints.delete(name);
+  }
+}
+
+interface Tables {
+  readonly ingressTable: bigint;
+  readonly egressTable: bigint;
 }

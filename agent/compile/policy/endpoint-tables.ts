@@ -3,7 +3,7 @@ import type { Direction, Policy, Tier } from '../../model/policy.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import type { NodeFacts } from '../desired.js';
 import type { AtomPool } from './atoms.js';
-import { type PolicyIndex, indexPolicies, policiesInForce } from './in-force.js';
+import { PolicyIndex, policiesInForce } from './in-force.js';
 import { isLive } from './live-pods.js';
 import { type TableSpec, type TierPolicies, tableSpec } from './table-spec.js';
 
@@ -20,8 +20,7 @@ export interface EndpointTables {
  * which policies are meant for it.
  */
 export class TableChooser {
-  #index: PolicyIndex | undefined;
-  #policies: ReadonlyMap<string, Policy> | undefined;
+  readonly #index = new PolicyIndex();
   #chosen = new Map<string, Choice>();
   #specs = new Map<string, TableSpec>();
   readonly #identities = new WeakMap<Policy, Identity>();
@@ -35,15 +34,14 @@ export class TableChooser {
 
   /** By `namespace/name`. */
   sync(snapshot: Snapshot, facts: NodeFacts): Map<string, EndpointTables> {
-    if (this.#policies !== snapshot.policies) this.#index = indexPolicies(snapshot.policies, this.#index);
-    this.#policies = snapshot.policies;
+    this.#index.sync(snapshot.policies);
     const chosen = new Map<string, Choice>();
     const specs = new Map<string, TableSpec>();
     const result = new Map<string, EndpointTables>();
     for (const { namespace, pod: name } of facts.endpoints) {
       if (name === '') continue; // a container that is no pod: no policy can select it
       const key = `${namespace}/${name}`;
-      const choice = this.#choose(key, snapshot, this.#index!, specs);
+      const choice = this.#choose(key, snapshot, specs);
       if (choice !== undefined) chosen.set(key, choice);
       result.set(key, choice?.tables ?? this.#denyAll);
     }
@@ -52,21 +50,21 @@ export class TableChooser {
     return result;
   }
 
-  #choose(key: string, snapshot: Snapshot, index: PolicyIndex, specs: Map<string, TableSpec>): Choice | undefined {
+  #choose(key: string, snapshot: Snapshot, specs: Map<string, TableSpec>): Choice | undefined {
     const pod = snapshot.pods.get(key);
     const namespace = pod && snapshot.namespaces.get(pod.namespace);
     if (pod === undefined || namespace === undefined || !isLive(pod)) return undefined;
-    const inputs: Inputs = [pod, namespace, index.byNamespace.get(pod.namespace), index.anywhere, snapshot.tiers];
+    const inputs: Inputs = [pod, namespace, this.#index.ofNamespace(pod.namespace), this.#index.anywhere, snapshot.tiers];
     const last = this.#chosen.get(key);
-    const made = last?.inputs.every((input, i) => input === inputs[i]) ? last : this.#make(inputs, pod, namespace, index, snapshot.tiers);
+    const made = last?.inputs.every((input, i) => input === inputs[i]) ? last : this.#make(inputs, pod, namespace, snapshot.tiers);
     for (const [text, spec] of made.specs) specs.set(text, spec);
     return made;
   }
 
-  #make(inputs: Inputs, pod: Pod, namespace: Namespace, index: PolicyIndex, tiers: ReadonlyMap<string, Tier>): Choice {
+  #make(inputs: Inputs, pod: Pod, namespace: Namespace, tiers: ReadonlyMap<string, Tier>): Choice {
     const specs: [string, TableSpec][] = [];
     const table = (direction: Direction): TableSpec | undefined => {
-      const inForce = policiesInForce(direction, pod, namespace, index, tiers);
+      const inForce = policiesInForce(direction, pod, namespace, this.#index, tiers);
       if (inForce.length === 0) return undefined;
       const text = this.#identity(direction, inForce, pod);
       const spec = specs.find(([t]) => t === text)?.[1] ?? this.#specs.get(text) ?? tableSpec(direction, inForce, pod.namedPorts, this.pool);

@@ -1,40 +1,50 @@
+import { changesBetween } from '../../base/versioned-map.js';
 import type { Namespace, Pod } from '../../model/objects.js';
 import { DEFAULT_TIER, type Direction, type Policy, type PodSelection, type Tier, namesNamespace } from '../../model/policy.js';
 import { type Selector, matches } from '../../model/selector.js';
 import type { TierPolicies } from './table-spec.js';
 
-/** Policies by where their subjects can be, so that a pod asks a handful of 14,000. */
-export interface PolicyIndex {
-  readonly byNamespace: ReadonlyMap<string, readonly Policy[]>;
-  /** Those whose subject is not one named namespace. */
-  readonly anywhere: readonly Policy[];
-}
+/** Policies by where their subjects can be, so that a pod asks a handful of 14,000. A list is another array where, and only where, something in it has changed. */
+export class PolicyIndex {
+  readonly #byNamespace = new Map<string, readonly Policy[]>();
+  #anywhere: readonly Policy[] = [];
+  #policies: ReadonlyMap<string, Policy> = new Map();
 
-/** Arrays of `previous` are kept where their content is the same, so that `===` tells what changed. */
-export function indexPolicies(policies: ReadonlyMap<string, Policy>, previous?: PolicyIndex): PolicyIndex {
-  const byNamespace = new Map<string, Policy[]>();
-  const anywhere: Policy[] = [];
-  for (const policy of policies.values()) {
-    const { namespaces } = policy.subject;
-    if (!namesNamespace(namespaces)) anywhere.push(policy);
-    else if (byNamespace.has(namespaces.name)) byNamespace.get(namespaces.name)!.push(policy);
-    else byNamespace.set(namespaces.name, [policy]);
+  /** Looks only at policies that have changed. */
+  sync(policies: ReadonlyMap<string, Policy>): void {
+    for (const [, before, now] of changesBetween(this.#policies, policies)) {
+      if (before !== undefined) this.#edit(before, (list) => list.filter((policy) => policy !== before));
+      if (now !== undefined) this.#edit(now, (list) => [...list, now]);
+    }
+    this.#policies = policies;
   }
-  const kept = new Map<string, readonly Policy[]>();
-  for (const [name, list] of byNamespace) kept.set(name, same(list, previous?.byNamespace.get(name)));
-  return { byNamespace: kept, anywhere: same(anywhere, previous?.anywhere) };
-}
 
-function same(list: readonly Policy[], previous: readonly Policy[] | undefined): readonly Policy[] {
-  const equal = previous !== undefined && previous.length === list.length && previous.every((policy, i) => policy === list[i]);
-  return equal ? previous : list;
+  /** Those whose subject is in this one namespace, by its name; undefined: there are none. */
+  ofNamespace(name: string): readonly Policy[] | undefined {
+    return this.#byNamespace.get(name);
+  }
+
+  /** Those whose subject is not one named namespace. */
+  get anywhere(): readonly Policy[] {
+    return this.#anywhere;
+  }
+
+  #edit({ subject: { namespaces } }: Policy, change: (list: readonly Policy[]) => readonly Policy[]): void {
+    if (!namesNamespace(namespaces)) {
+      this.#anywhere = change(this.#anywhere);
+      return;
+    }
+    const list = change(this.#byNamespace.get(namespaces.name) ?? []);
+    if (list.length === 0) this.#byNamespace.delete(namespaces.name);
+    else this.#byNamespace.set(namespaces.name, list);
+  }
 }
 
 /** Policies that apply to a pod in one direction, by tier, in order. Empty: not isolated. */
 export function policiesInForce(
   direction: Direction, pod: Pod, namespace: Namespace, index: PolicyIndex, tiers: ReadonlyMap<string, Tier>,
 ): readonly TierPolicies[] {
-  const candidates = [...(index.byNamespace.get(pod.namespace) ?? []), ...index.anywhere];
+  const candidates = [...(index.ofNamespace(pod.namespace) ?? []), ...index.anywhere];
   const applying = candidates.filter((p) => p.directions.includes(direction) && selects(p.subject, pod, namespace));
   const byTier = new Map<string, Policy[]>();
   for (const policy of applying) {

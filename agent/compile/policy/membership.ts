@@ -1,53 +1,72 @@
+import { changesBetween } from '../../base/versioned-map.js';
 import type { Namespace } from '../../model/objects.js';
 import { namesNamespace } from '../../model/policy.js';
 import { type Selector, matches } from '../../model/selector.js';
+import { AtomIndex } from './atom-index.js';
 import type { PodsAtom } from './atoms.js';
 import { asksNothing, selects } from './in-force.js';
 import type { PodKind } from './live-pods.js';
 
+/** What is other than at the last call. */
+export interface MembershipChanges {
+  readonly entered: ReadonlySet<PodKind>;
+  readonly left: ReadonlySet<PodKind>;
+  readonly began: readonly PodsAtom[];
+  readonly ended: readonly PodsAtom[];
+  /** All of them. */
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+}
+
 /**
  * Which kinds of pods satisfy which selections, kept up to date: only new
  * kinds, kinds of changed namespaces, and new atoms are looked at. Its answer
- * is a function of the last `sync` alone.
+ * is a function of the kinds, atoms and namespaces that there are.
  */
 export class Membership {
-  #members = new Map<PodKind, Member>();
-  #atoms = new Map<PodsAtom, Set<Member>>();
+  readonly #members = new Map<PodKind, Member>();
+  readonly #atoms = new Map<PodsAtom, Set<Member>>();
+  readonly #index = new AtomIndex();
   readonly #byNamespace = new Index();
   readonly #byLabel = new Index();
+  #namespaces: ReadonlyMap<string, Namespace> = new Map();
+  /** Kinds that another atom holds for, or one less, in the call under way. */
+  #touched = new Set<PodKind>();
 
-  /** The atoms that hold for a kind of the last sync; the same array as long as they are the same. */
+  /** The atoms that hold for a kind; the same array as long as they are the same. */
   atomsOf(kind: PodKind): readonly PodsAtom[] {
     return this.#members.get(kind)!.list();
   }
 
-  sync(kinds: ReadonlySet<PodKind>, namespaces: ReadonlyMap<string, Namespace>, atoms: ReadonlySet<PodsAtom>): void {
-    for (const [kind, member] of this.#members) if (!kinds.has(kind)) this.#leave(kind, member);
-    for (const [atom, members] of this.#atoms) {
-      if (atoms.has(atom)) continue;
-      for (const member of members) member.remove(atom);
-      this.#atoms.delete(atom);
-    }
-    for (const kind of kinds) {
-      const namespace = namespaces.get(kind.namespace);
-      const member = this.#members.get(kind);
-      if (member === undefined) this.#judge(this.#enter(kind, namespace));
-      else if (member.namespace !== namespace) {
-        member.namespace = namespace;
+  /** @returns kinds whose atoms have changed, new ones among them */
+  sync({ entered, left, began, ended, namespaces }: MembershipChanges): ReadonlySet<PodKind> {
+    this.#touched = new Set(entered);
+    for (const kind of left) this.#leave(kind);
+    for (const atom of ended) this.#end(atom);
+    for (const [name, , now] of changesBetween(this.#namespaces, namespaces)) {
+      for (const member of this.#byNamespace.get(name)) {
+        member.namespace = now;
         this.#judge(member);
       }
     }
+    this.#namespaces = namespaces;
+    for (const kind of entered) this.#judge(this.#enter(kind, namespaces.get(kind.namespace)));
     const selected = new Map<string, ReadonlySet<string>>();
-    for (const atom of atoms) {
-      if (this.#atoms.has(atom)) continue;
-      const members = new Set<Member>();
-      this.#atoms.set(atom, members);
-      for (const member of this.#candidates(atom, namespaces, selected)) {
-        if (!selects(atom.selection, member.kind, member.namespace)) continue;
-        member.add(atom);
-        members.add(member);
-      }
+    for (const atom of began) this.#begin(atom, namespaces, selected);
+    return this.#touched;
+  }
+
+  #begin(atom: PodsAtom, namespaces: ReadonlyMap<string, Namespace>, selected: Map<string, ReadonlySet<string>>): void {
+    this.#atoms.set(atom, new Set());
+    this.#index.add(atom);
+    for (const member of this.#candidates(atom, namespaces, selected)) {
+      if (selects(atom.selection, member.kind, member.namespace)) this.#join(member, atom);
     }
+  }
+
+  #end(atom: PodsAtom): void {
+    this.#index.remove(atom);
+    for (const member of [...(this.#atoms.get(atom) ?? [])]) this.#part(member, atom);
+    this.#atoms.delete(atom);
   }
 
   #enter(kind: PodKind, namespace: Namespace | undefined): Member {
@@ -58,7 +77,8 @@ export class Membership {
     return member;
   }
 
-  #leave(kind: PodKind, member: Member): void {
+  #leave(kind: PodKind): void {
+    const member = this.#members.get(kind)!;
     this.#members.delete(kind);
     for (const atom of member.atoms) this.#atoms.get(atom)?.delete(member);
     this.#byNamespace.remove(kind.namespace, member);
@@ -66,15 +86,22 @@ export class Membership {
   }
 
   #judge(member: Member): void {
-    for (const [atom, members] of this.#atoms) {
-      if (selects(atom.selection, member.kind, member.namespace)) {
-        member.add(atom);
-        members.add(member);
-      } else {
-        member.remove(atom);
-        members.delete(member);
-      }
+    for (const atom of [...member.atoms]) if (!selects(atom.selection, member.kind, member.namespace)) this.#part(member, atom);
+    for (const atom of this.#index.candidates(member.kind)) {
+      if (!member.atoms.has(atom) && selects(atom.selection, member.kind, member.namespace)) this.#join(member, atom);
     }
+  }
+
+  #join(member: Member, atom: PodsAtom): void {
+    member.add(atom);
+    this.#atoms.get(atom)!.add(member);
+    this.#touched.add(member.kind);
+  }
+
+  #part(member: Member, atom: PodsAtom): void {
+    member.remove(atom);
+    this.#atoms.get(atom)?.delete(member);
+    this.#touched.add(member.kind);
   }
 
   /** A superset of the atom's members, by its rarest required label or by its namespaces. */
@@ -120,13 +147,13 @@ class Member {
   }
 
   add(atom: PodsAtom): void {
-    if (this.atoms.has(atom)) return;
     this.atoms.add(atom);
     this.#list = undefined;
   }
 
   remove(atom: PodsAtom): void {
-    if (this.atoms.delete(atom)) this.#list = undefined;
+    this.atoms.delete(atom);
+    this.#list = undefined;
   }
 }
 

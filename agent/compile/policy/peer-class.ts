@@ -11,9 +11,13 @@ export interface PeerClass {
   readonly answers: readonly Answers[];
 }
 
-/** Interns classes by text and by the identity of the atom lists they come from. */
+/** Interns classes by text, and counts who is in them. */
 export class ClassPool {
   readonly #classes = new Map<string, PeerClass>();
+  /** How many addresses and prefixes are in a class, but for class 0. */
+  readonly #uses = new Map<PeerClass, number>();
+  /** Classes whose uses have changed since the last `take`, with whether they were in use then. */
+  #touched = new Map<PeerClass, boolean>();
 
   of(sets: readonly (readonly Atom[])[]): PeerClass {
     const distinct = new Map(sets.map((atoms) => [setText(atoms), atoms]));
@@ -30,9 +34,29 @@ export class ClassPool {
     return made;
   }
 
-  /** Forgets classes that are not in use. */
-  keep(classes: ReadonlySet<PeerClass>): void {
-    for (const [text, made] of this.#classes) if (!classes.has(made)) this.#classes.delete(text);
+  /** The class itself, or the one that took its place while nobody used it. */
+  current(peer: PeerClass): PeerClass {
+    const known = this.#classes.get(peer.text);
+    if (known !== undefined) return known;
+    this.#classes.set(peer.text, peer);
+    return peer;
+  }
+
+  /** One address or prefix more in the class, or one less. */
+  count(peer: PeerClass, step: 1 | -1): void {
+    if (peer.id === 0n) return;
+    const before = this.#uses.get(peer) ?? 0;
+    if (!this.#touched.has(peer)) this.#touched.set(peer, before > 0);
+    if (before + step === 0) this.#uses.delete(peer);
+    else this.#uses.set(peer, before + step);
+  }
+
+  /** Classes that came into use since the last call, and that are in use no more. Forgets those. */
+  take(): { readonly added: readonly PeerClass[]; readonly gone: readonly PeerClass[] } {
+    const changed = [...this.#touched].filter(([peer, before]) => before !== this.#uses.has(peer));
+    for (const peer of this.#touched.keys()) if (!this.#uses.has(peer)) this.#classes.delete(peer.text);
+    this.#touched = new Map();
+    return { added: changed.filter(([, before]) => !before).map(([peer]) => peer), gone: changed.filter(([, before]) => before).map(([peer]) => peer) };
   }
 }
 

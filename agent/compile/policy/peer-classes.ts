@@ -1,9 +1,11 @@
-import type { Cidr, IpAddress } from '../../base/address.js';
+import { addressBytes, type Cidr, type IpAddress } from '../../base/address.js';
+import { MapEditor } from '../../base/versioned-map.js';
 import type { Pod } from '../../model/objects.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import type { NodeFacts, PolicyState } from '../desired.js';
-import { type Atom, type AtomPool, type NetsAtom, type PodsAtom, portQuery } from './atoms.js';
-import { PodKinds, livePods, type PodKind } from './live-pods.js';
+import { Asked } from './asked.js';
+import { type Atom, type AtomPool, type PodsAtom, portQuery } from './atoms.js';
+import { Owners, PodKinds, type PodKind } from './live-pods.js';
 import { Membership } from './membership.js';
 import { ClassPool, type PeerClass } from './peer-class.js';
 import { type Prefix, PrefixTable } from './prefixes.js';
@@ -13,71 +15,113 @@ import type { TableSpec } from './table-spec.js';
 export interface Classified {
   readonly peers: PolicyState['peers'];
   readonly cidrs: PolicyState['cidrs'];
-  /** Every class in use but 0. */
-  readonly classes: ReadonlySet<PeerClass>;
+  /** Classes in use that were not at the last call, and those that are no more; never class 0. */
+  readonly added: readonly PeerClass[];
+  readonly gone: readonly PeerClass[];
 }
 
 type PeerRow = { readonly address: IpAddress; readonly classId: bigint };
 type CidrRow = { readonly cidr: Cidr; readonly classId: bigint };
 
-/** Sorts addresses into classes. What it remembers between calls saves work and never changes the answer. */
+/**
+ * Sorts addresses into classes. Looks again at those whose pods, or whose pods'
+ * or prefix's answers, have changed; at all of them where other named ports are asked for. What it remembers saves work and never changes the answer.
+ */
 export class Classifier {
+  readonly #owners = new Owners();
   readonly #kinds = new PodKinds();
   readonly #membership = new Membership();
+  readonly #asked = new Asked();
   readonly #classes = new ClassPool();
-  #nets: ReadonlySet<NetsAtom> = new Set();
-  #prefixes = new PrefixTable([]);
-  #queries: ReadonlySet<string> = new Set();
-  #found = new Map<string, Prefix | undefined>();
+  readonly #peers = new MapEditor<string, PeerRow>();
+  readonly #classOfPeer = new Map<string, PeerClass>();
+  readonly #prefixes = new PrefixTable();
+  readonly #cidrs = new MapEditor<string, CidrRow>();
+  readonly #classOfCidr = new Map<string, PeerClass>();
+  /** Prefixes of one address, by its text. */
+  readonly #singles = new Map<string, Prefix>();
+  /** By address that somebody owns. */
+  readonly #found = new Map<string, Prefix | undefined>();
+  readonly #ofPrefix = new WeakMap<Prefix, PeerClass>();
   #ofKind = new Map<PodKind, KindClasses>();
-  #ofPrefix = new Map<Prefix, PeerClass>();
-  #peers: PolicyState['peers'] = new Map();
-  #cidrs: PolicyState['cidrs'] = new Map();
 
   constructor(private readonly pool: AtomPool) {}
 
-  sync(snapshot: Snapshot, facts: NodeFacts, specs: Iterable<TableSpec>): Classified {
-    const asked = askedBy(specs);
-    this.pool.keep(new Set<Atom>([...asked.pods, ...asked.nets]));
-    const owners = livePods(snapshot, facts);
-    const kinds = new Set<PodKind>();
-    for (const { pods } of owners.values()) for (const pod of pods) kinds.add(this.#kinds.of(pod));
-    this.#membership.sync(kinds, snapshot.namespaces, asked.pods);
-    this.#forget(asked, kinds);
-    const classes = new Set<PeerClass>();
-    const peers = new Map<string, PeerRow>();
-    for (const [text, { address, pods }] of owners) {
-      const peer = this.#classOfPods(pods, this.#prefixOf(address));
-      if (peer.id === 0n) continue; // no CIDR row speaks of it either, or its atoms would be here
-      classes.add(peer);
-      peers.set(text, this.#peerRow(address, peer.id));
+  sync(snapshot: Snapshot, facts: NodeFacts, specs: ReadonlySet<TableSpec>): Classified {
+    const asked = this.#asked.sync(specs);
+    this.pool.keep(this.#asked.atoms);
+    const owners = this.#owners.sync(snapshot, facts);
+    const kinds = this.#kinds.sync(owners);
+    for (const kind of kinds.left) this.#ofKind.delete(kind);
+    const touched = this.#membership.sync({ ...kinds, ...asked, namespaces: snapshot.namespaces });
+    const places = new Set(owners.addresses);
+    for (const kind of touched) for (const pod of this.#kinds.podsOf(kind)) for (const address of this.#owners.addressesOf(pod)) places.add(address);
+    for (const { cidr, now } of this.#prefixes.sync(asked.nets.began, asked.nets.ended).values()) this.#renew(cidr, now, places);
+    if (asked.queries) {
+      this.#ofKind = new Map();
+      for (const address of this.#owners.addresses()) places.add(address);
     }
-    const cidrs = this.#prefixRows(peers, classes);
-    this.#classes.keep(classes);
-    this.#peers = peers;
-    this.#cidrs = cidrs;
-    return { peers, cidrs, classes };
+    for (const address of places) this.#place(address);
+    return { peers: this.#peers.version(), cidrs: this.#cidrs.version(), ...this.#classes.take() };
   }
 
-  /** Drops what was remembered about questions that have changed. */
-  #forget(asked: Asked, kinds: ReadonlySet<PodKind>): void {
-    if (!equalSets(asked.nets, this.#nets)) {
-      this.#nets = asked.nets;
-      this.#prefixes = new PrefixTable(asked.nets);
-      this.#found = new Map();
-      this.#ofKind = new Map();
-      this.#ofPrefix = new Map();
+  /** Puts an address in its class. A pod in no class needs no row: then no CIDR row speaks of it either, or it would have its atoms. */
+  #place(text: string): void {
+    const owner = this.#owners.of(text);
+    if (owner === undefined) this.#found.delete(text);
+    const ofPods = owner === undefined ? undefined : this.#classOfPods(owner.pods, this.#prefixOf(owner.address));
+    if (ofPods !== undefined && ofPods.id !== 0n) return this.#put(text, owner!.address, ofPods);
+    const single = this.#singles.get(text);
+    const ofSingle = single === undefined ? undefined : this.#distinct(single);
+    if (ofSingle !== undefined) this.#put(text, single!.cidr.address, ofSingle);
+    else this.#remove(text);
+  }
+
+  #put(text: string, address: IpAddress, peer: PeerClass): void {
+    const before = this.#classOfPeer.get(text);
+    if (before === peer) return;
+    if (before !== undefined) this.#classes.count(before, -1);
+    this.#classes.count(peer, 1);
+    this.#classOfPeer.set(text, peer);
+    if (this.#peers.get(text)?.classId !== peer.id) this.#peers.set(text, { address, classId: peer.id });
+  }
+
+  #remove(text: string): void {
+    const before = this.#classOfPeer.get(text);
+    if (before === undefined) return;
+    this.#classes.count(before, -1);
+    this.#classOfPeer.delete(text);
+    this.#peers.delete(text);
+  }
+
+  /** A prefix is another, or gone. It has a row where it differs from what covers it; one of a single address is among the peers. `places` gets whoever was found by it. */
+  #renew(cidr: Cidr, now: Prefix | undefined, places: Set<string>): void {
+    for (const address of this.#owners.within(cidr)) {
+      this.#found.delete(address);
+      places.add(address);
     }
-    if (!equalSets(asked.queries, this.#queries)) {
-      this.#queries = asked.queries;
-      this.#ofKind = new Map();
+    if (cidr.length === addressBytes(cidr.family) * 8) {
+      if (now === undefined) this.#singles.delete(cidr.address.text);
+      else this.#singles.set(cidr.address.text, now);
+      places.add(cidr.address.text);
+      return;
     }
-    for (const kind of this.#ofKind.keys()) if (!kinds.has(kind)) this.#ofKind.delete(kind);
-    this.#kinds.keep(kinds);
+    const peer = now === undefined ? undefined : this.#distinct(now);
+    const before = this.#classOfCidr.get(cidr.text);
+    if (before === peer) return;
+    if (before !== undefined) this.#classes.count(before, -1);
+    if (peer === undefined) {
+      this.#classOfCidr.delete(cidr.text);
+      this.#cidrs.delete(cidr.text);
+      return;
+    }
+    this.#classes.count(peer, 1);
+    this.#classOfCidr.set(cidr.text, peer);
+    if (this.#cidrs.get(cidr.text)?.classId !== peer.id) this.#cidrs.set(cidr.text, { cidr, classId: peer.id });
   }
 
   #prefixOf(address: IpAddress): Prefix | undefined {
-    if (this.#nets.size === 0) return undefined;
+    if (this.#prefixes.size === 0) return undefined;
     if (!this.#found.has(address.text)) this.#found.set(address.text, this.#prefixes.find(address));
     return this.#found.get(address.text);
   }
@@ -88,83 +132,38 @@ export class Classifier {
     const selections = this.#membership.atomsOf(kind);
     let known = this.#ofKind.get(kind);
     if (known?.selections !== selections) {
-      known = { selections, byPrefix: new Map() };
+      known = { selections, byPrefix: new WeakMap() };
       this.#ofKind.set(kind, known);
     }
-    let peer = known.byPrefix.get(prefix);
-    if (peer === undefined) {
-      peer = this.#classes.of([this.#atomsOf(kind, prefix)]);
-      known.byPrefix.set(prefix, peer);
-    }
+    const made = known.byPrefix.get(prefix ?? NOWHERE) ?? this.#classes.of([this.#atomsOf(kind, prefix)]);
+    const peer = this.#classes.current(made);
+    known.byPrefix.set(prefix ?? NOWHERE, peer);
     return peer;
   }
 
   #atomsOf(kind: PodKind, prefix: Prefix | undefined): Atom[] {
-    const asked = kind.namedPorts.filter((p) => this.#queries.has(portQuery(p.protocol, p.name)));
+    const asked = kind.namedPorts.filter((p) => this.#asked.asks(portQuery(p.protocol, p.name)));
     const ports = asked.map((p) => this.pool.port(portQuery(p.protocol, p.name), p.port));
     return [...this.#membership.atomsOf(kind), ...ports, ...(prefix?.atoms ?? [])];
   }
 
+  /** The class of a prefix, where it is another than that of what covers it. */
+  #distinct(prefix: Prefix): PeerClass | undefined {
+    const peer = this.#classOfPrefix(prefix);
+    return peer.id === (prefix.parent === undefined ? 0n : this.#classOfPrefix(prefix.parent).id) ? undefined : peer;
+  }
+
   #classOfPrefix(prefix: Prefix): PeerClass {
-    let peer = this.#ofPrefix.get(prefix);
-    if (peer === undefined) {
-      peer = this.#classes.of([prefix.atoms]);
-      this.#ofPrefix.set(prefix, peer);
-    }
+    const peer = this.#classes.current(this.#ofPrefix.get(prefix) ?? this.#classes.of([prefix.atoms]));
+    this.#ofPrefix.set(prefix, peer);
     return peer;
-  }
-
-  /** Last time's row where it is the same. */
-  #peerRow(address: IpAddress, classId: bigint): PeerRow {
-    const last = this.#peers.get(address.text);
-    return last?.classId === classId ? last : { address, classId };
-  }
-
-  /** Rows for prefixes that differ from what covers them. Single addresses join `peers`, unless a pod has them. */
-  #prefixRows(peers: Map<string, PeerRow>, classes: Set<PeerClass>): Map<string, CidrRow> {
-    const rows: CidrRow[] = [];
-    for (const prefix of this.#prefixes.prefixes) {
-      const { cidr, parent, single } = prefix;
-      const { id } = this.#classOfPrefix(prefix);
-      if (id === (parent === undefined ? 0n : this.#classOfPrefix(parent).id)) continue;
-      if (single && peers.has(cidr.address.text)) continue;
-      if (id !== 0n) classes.add(this.#classOfPrefix(prefix));
-      if (single) peers.set(cidr.address.text, this.#peerRow(cidr.address, id));
-      else rows.push(this.#cidrs.get(cidr.text)?.classId === id ? this.#cidrs.get(cidr.text)! : { cidr, classId: id });
-    }
-    rows.sort((a, b) => b.cidr.length - a.cidr.length);
-    return new Map(rows.map((row) => [row.cidr.text, row]));
   }
 }
 
 interface KindClasses {
   readonly selections: readonly PodsAtom[];
-  readonly byPrefix: Map<Prefix | undefined, PeerClass>;
+  readonly byPrefix: WeakMap<object, PeerClass>;
 }
 
-/** What the tables in force ask of peers. */
-interface Asked {
-  readonly pods: ReadonlySet<PodsAtom>;
-  readonly nets: ReadonlySet<NetsAtom>;
-  readonly queries: ReadonlySet<string>;
-}
-
-function askedBy(specs: Iterable<TableSpec>): Asked {
-  const pods = new Set<PodsAtom>();
-  const nets = new Set<NetsAtom>();
-  const queries = new Set<string>();
-  for (const spec of specs) {
-    for (const atom of spec.atoms) {
-      if (atom.kind === 'pods') pods.add(atom);
-      else if (atom.kind === 'nets') nets.add(atom);
-    }
-    for (const query of spec.queries) queries.add(query);
-  }
-  return { pods, nets, queries };
-}
-
-function equalSets<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean {
-  if (a.size !== b.size) return false;
-  for (const item of a) if (!b.has(item)) return false;
-  return true;
-}
+/** For addresses in no prefix. */
+const NOWHERE = {};

@@ -1,112 +1,171 @@
+import { MapEditor, type VersionedMap } from '../../base/versioned-map.js';
+import type { PolicyState, RuleRow } from '../desired.js';
 import type { Atom } from './atoms.js';
 import type { PeerClass } from './peer-class.js';
 import type { Rows } from './rule-rows.js';
 import { TableEntries } from './table-entries.js';
 import type { TableSpec } from './table-spec.js';
 
-/** A table's entries, and the rows they point at. */
-export interface FilledTable {
-  /** Class id (0n: default) -> rows id. */
-  readonly entries: ReadonlyMap<bigint, bigint>;
-  readonly rows: ReadonlyMap<bigint, Rows>;
-}
+export type Filled = Pick<PolicyState, 'tables' | 'rows' | 'rules'>;
 
-/** Fills tables with the classes they single out. Looks only at tables and classes that are new. */
+/** Fills tables with the classes they single out. Looks only at tables that are new, and at new classes in tables that ask something of them. */
 export class TableFiller {
-  #tables = new Map<bigint, Filling>();
-  #classes: ReadonlySet<PeerClass> = new Set();
-  readonly #asked = new Askable();
+  readonly #fillings = new Map<bigint, Filling>();
+  readonly #tables = new MapEditor<bigint, VersionedMap<bigint, bigint>>();
+  readonly #classes = new ByQuestion<PeerClass>();
+  readonly #askers = new ByQuestion<Filling>();
+  readonly #rows = new RowsPool();
 
-  sync(specs: ReadonlyMap<bigint, TableSpec>, classes: ReadonlySet<PeerClass>): Map<bigint, FilledTable> {
-    const gone = new Set([...this.#classes].filter((c) => !classes.has(c)));
-    const added = new Askable();
-    for (const peer of gone) this.#asked.remove(peer);
-    for (const peer of classes) {
-      if (this.#classes.has(peer)) continue;
-      this.#asked.add(peer);
-      added.add(peer);
+  sync(specs: ReadonlyMap<bigint, TableSpec>, classes: { readonly added: readonly PeerClass[]; readonly gone: readonly PeerClass[] }): Filled {
+    const touched = new Set<Filling>();
+    for (const [id, filling] of this.#fillings) if (!specs.has(id)) this.#drop(id, filling);
+    for (const peer of classes.gone) {
+      const questions = questionsTo(peer);
+      this.#classes.remove(questions, peer);
+      for (const filling of this.#askers.of(questions)) if (filling.remove(peer)) touched.add(filling);
     }
-    this.#classes = classes;
-    const tables = new Map<bigint, Filling>();
-    for (const [id, spec] of specs) {
-      const known = this.#tables.get(id);
-      if (known !== undefined) known.change(gone, added.by(spec));
-      tables.set(id, known ?? new Filling(spec, this.#asked.by(spec)));
+    for (const peer of classes.added) {
+      const questions = questionsTo(peer);
+      this.#classes.add(questions, peer);
+      for (const filling of this.#askers.of(questions)) if (filling.add(peer)) touched.add(filling);
     }
-    this.#tables = tables;
-    return new Map([...tables].map(([id, filling]) => [id, filling.filled()]));
+    for (const [id, spec] of specs) if (!this.#fillings.has(id)) touched.add(this.#make(id, spec));
+    for (const filling of touched) this.#tables.set(filling.id, filling.entries());
+    return { tables: this.#tables.version(), ...this.#rows.versions() };
+  }
+
+  #make(id: bigint, spec: TableSpec): Filling {
+    const filling = new Filling(id, spec, this.#rows);
+    for (const peer of this.#classes.of(questionsOf(spec))) filling.add(peer);
+    this.#askers.add(questionsOf(spec), filling);
+    this.#fillings.set(id, filling);
+    return filling;
+  }
+
+  #drop(id: bigint, filling: Filling): void {
+    this.#askers.remove(questionsOf(filling.spec), filling);
+    filling.empty();
+    this.#fillings.delete(id);
+    this.#tables.delete(id);
   }
 }
 
-/** Classes by what a table could ask about them: an atom, or the query of a named port. */
-class Askable {
-  readonly #classes = new Map<Atom | string, Set<PeerClass>>();
+/** What a table could ask about a class: an atom, or the query of a named port. */
+type Question = Atom | string;
 
-  add(peer: PeerClass): void {
-    for (const key of questions(peer)) {
-      const set = this.#classes.get(key);
-      if (set === undefined) this.#classes.set(key, new Set([peer]));
-      else set.add(peer);
+const questionsOf = ({ atoms, queries }: TableSpec): Set<Question> => new Set<Question>([...atoms, ...queries]);
+
+function questionsTo(peer: PeerClass): Set<Question> {
+  return new Set(peer.answers.flatMap((answers) => [...answers.atoms].map((atom) => (atom.kind === 'port' ? atom.query : atom))));
+}
+
+/** Classes by the questions they answer; tables by those they ask. */
+class ByQuestion<T> {
+  readonly #items = new Map<Question, Set<T>>();
+
+  add(questions: Iterable<Question>, item: T): void {
+    for (const question of questions) {
+      const set = this.#items.get(question);
+      if (set === undefined) this.#items.set(question, new Set([item]));
+      else set.add(item);
     }
   }
 
-  remove(peer: PeerClass): void {
-    for (const key of questions(peer)) {
-      const set = this.#classes.get(key);
-      if (set?.delete(peer) && set.size === 0) this.#classes.delete(key);
+  remove(questions: Iterable<Question>, item: T): void {
+    for (const question of questions) {
+      const set = this.#items.get(question);
+      if (set?.delete(item) && set.size === 0) this.#items.delete(question);
     }
   }
 
-  /** Every class that the table might not treat as its default. */
-  by({ atoms, queries }: TableSpec): Set<PeerClass> {
-    const found = new Set<PeerClass>();
-    const add = (peers: Iterable<PeerClass>): void => {
-      for (const peer of peers) found.add(peer);
+  /** Everything under any of these: in a table, whatever else there is gets the default. */
+  of(questions: ReadonlySet<Question>): Set<T> {
+    const found = new Set<T>();
+    const add = (items: Iterable<T>): void => {
+      for (const item of items) found.add(item);
     };
-    if (atoms.size + queries.size <= this.#classes.size) for (const key of [...atoms, ...queries]) add(this.#classes.get(key) ?? []);
-    else for (const [key, peers] of this.#classes) if (typeof key === 'string' ? queries.has(key) : atoms.has(key)) add(peers);
+    if (questions.size <= this.#items.size) for (const question of questions) add(this.#items.get(question) ?? []);
+    else for (const [question, items] of this.#items) if (questions.has(question)) add(items);
     return found;
   }
 }
 
-function questions(peer: PeerClass): Set<Atom | string> {
-  return new Set(peer.answers.flatMap((answers) => [...answers.atoms].map((atom) => (atom.kind === 'port' ? atom.query : atom))));
-}
-
+/** One table, as it fills. */
 class Filling {
   readonly #table: TableEntries;
-  readonly #rows = new Map<PeerClass, Rows>();
-  #filled: FilledTable | undefined;
+  readonly #found = new Map<PeerClass, Rows>();
+  /** Class id (0n: default) -> rows id. */
+  readonly #entries: MapEditor<bigint, bigint>;
 
-  constructor(spec: TableSpec, candidates: Iterable<PeerClass>) {
+  constructor(readonly id: bigint, readonly spec: TableSpec, private readonly pool: RowsPool) {
     this.#table = new TableEntries(spec);
-    for (const peer of candidates) this.#add(peer);
+    this.#entries = new MapEditor(new Map([[0n, this.#table.fallback.id]]));
+    pool.count(this.#table.fallback, 1);
   }
 
-  change(gone: ReadonlySet<PeerClass>, added: Iterable<PeerClass>): void {
-    const leaving = gone.size <= this.#rows.size ? gone : [...this.#rows.keys()].filter((peer) => gone.has(peer));
-    for (const peer of leaving) if (this.#rows.delete(peer)) this.#filled = undefined;
-    for (const peer of added) this.#add(peer);
-    this.#table.forget(this.#rows.size);
-  }
-
-  /** The same object as long as nothing changed. */
-  filled(): FilledTable {
-    if (this.#filled !== undefined) return this.#filled;
-    const { fallback } = this.#table;
-    const entries = new Map([[0n, fallback.id]]);
-    const rows = new Map([[fallback.id, fallback]]);
-    for (const [peer, found] of this.#rows) {
-      entries.set(peer.id, found.id);
-      rows.set(found.id, found);
-    }
-    return (this.#filled = { entries, rows });
-  }
-
-  #add(peer: PeerClass): void {
+  /** @returns whether the table has an entry for it now */
+  add(peer: PeerClass): boolean {
     const rows = this.#table.rows(peer);
-    if (rows === undefined) return;
-    this.#rows.set(peer, rows);
-    this.#filled = undefined;
+    this.#table.forget(this.#found.size);
+    if (rows === undefined) return false;
+    this.#found.set(peer, rows);
+    this.#entries.set(peer.id, rows.id);
+    this.pool.count(rows, 1);
+    return true;
+  }
+
+  /** @returns whether the table had an entry for it */
+  remove(peer: PeerClass): boolean {
+    const rows = this.#found.get(peer);
+    if (rows === undefined) return false;
+    this.#found.delete(peer);
+    this.#entries.delete(peer.id);
+    this.pool.count(rows, -1);
+    return true;
+  }
+
+  empty(): void {
+    for (const rows of this.#found.values()) this.pool.count(rows, -1);
+    this.pool.count(this.#table.fallback, -1);
+  }
+
+  entries(): VersionedMap<bigint, bigint> {
+    return this.#entries.version();
+  }
+}
+
+/** Rows by their id, and the rules they tell, as long as an entry points at them. */
+class RowsPool {
+  readonly #uses = new Map<bigint, number>();
+  readonly #tellers = new Map<bigint, number>();
+  readonly #rows = new MapEditor<bigint, readonly RuleRow[]>();
+  readonly #rules = new MapEditor<bigint, string>();
+
+  count(made: Rows, step: 1 | -1): void {
+    const before = this.#uses.get(made.id) ?? 0;
+    this.#uses.set(made.id, before + step);
+    if (before === 0) {
+      this.#rows.set(made.id, made.rows);
+      for (const [rule, name] of made.rules) this.#tell(rule, name, 1);
+    } else if (before + step === 0) {
+      this.#uses.delete(made.id);
+      this.#rows.delete(made.id);
+      for (const [rule, name] of made.rules) this.#tell(rule, name, -1);
+    }
+  }
+
+  versions(): Pick<PolicyState, 'rows' | 'rules'> {
+    return { rows: this.#rows.version(), rules: this.#rules.version() };
+  }
+
+  #tell(rule: bigint, name: string, step: 1 | -1): void {
+    const now = (this.#tellers.get(rule) ?? 0) + step;
+    if (now > 0) {
+      this.#tellers.set(rule, now);
+      this.#rules.set(rule, name);
+    } else {
+      this.#tellers.delete(rule);
+      this.#rules.delete(rule);
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { Cidr, type IpAddress } from '../../base/address.js';
 import { contentId } from '../../base/hash.js';
+import { changesBetween, VersionedMap } from '../../base/versioned-map.js';
 import type { PolicyState, RuleRow } from '../desired.js';
 import { classOf } from './lookup.js';
 
@@ -46,10 +47,11 @@ interface Place {
 }
 
 function endpointsMove(previous: PolicyMaps, next: PolicyMaps): boolean {
-  return [...next.endpoints].some(([name, tables]) => {
-    const old = previous.endpoints.get(name);
-    return old !== undefined && (old.ingressTable !== tables.ingressTable || old.egressTable !== tables.egressTable);
-  });
+  for (const [, old, tables] of changesBetween(previous.endpoints, next.endpoints)) {
+    if (old === undefined || tables === undefined) continue;
+    if (old.ingressTable !== tables.ingressTable || old.egressTable !== tables.egressTable) return true;
+  }
+  return false;
 }
 
 /** Those where the class changes, or the row comes or goes. */
@@ -61,14 +63,9 @@ function changedPlaces(previous: PolicyMaps, next: PolicyMaps): Place[] {
     const to = is?.classId ?? classAt(next, at);
     places.push({ at, from, to, had: was !== undefined, stays: is !== undefined });
   };
-  for (const { address } of union(previous.peers, next.peers)) add(address, previous.peers.get(address.text), next.peers.get(address.text));
-  for (const { cidr } of union(previous.cidrs, next.cidrs)) add(cidr, previous.cidrs.get(cidr.text), next.cidrs.get(cidr.text));
+  for (const [, was, is] of changesBetween(previous.peers, next.peers)) add((is ?? was)!.address, was, is);
+  for (const [, was, is] of changesBetween(previous.cidrs, next.cidrs)) add((is ?? was)!.cidr, was, is);
   return places;
-}
-
-function* union<Row>(a: ReadonlyMap<string, Row>, b: ReadonlyMap<string, Row>): Iterable<Row> {
-  yield* b.values();
-  for (const [key, row] of a) if (!b.has(key)) yield row;
 }
 
 const classAt = (maps: PolicyMaps, at: IpAddress | Cidr): bigint => (at instanceof Cidr ? classOfPrefix(maps, at) : classOf(maps, at));
@@ -95,18 +92,24 @@ function settle(next: PolicyState, places: readonly Place[]): PolicyState {
  * Endpoints that come with next wait until their peers' classes are there.
  */
 function split(previous: PolicyMaps, next: PolicyState, places: readonly Place[]): PolicyState {
-  const endpoints = new Map([...next.endpoints].filter(([name]) => previous.endpoints.has(name)));
-  return { ...next, endpoints, ...withClasses(next, places.map((place) => [place, place.from] as const)) };
+  const come = [...changesBetween(previous.endpoints, next.endpoints)].filter(([, was]) => was === undefined);
+  return { ...next, endpoints: changed(next.endpoints, come.map(([name]) => [name, undefined])), ...withClasses(next, places.map((place) => [place, place.from] as const)) };
 }
 
 function withClasses(maps: PolicyMaps, classes: Iterable<readonly [Place, bigint]>): Pick<PolicyMaps, 'peers' | 'cidrs'> {
-  const peers = new Map(maps.peers);
-  const cidrs = new Map(maps.cidrs);
+  const peers: [string, { address: IpAddress; classId: bigint }][] = [];
+  const cidrs: [string, { cidr: Cidr; classId: bigint }][] = [];
   for (const [{ at }, classId] of classes) {
-    if (at instanceof Cidr) cidrs.set(at.text, { cidr: at, classId });
-    else peers.set(at.text, { address: at, classId });
+    if (at instanceof Cidr) cidrs.push([at.text, { cidr: at, classId }]);
+    else peers.push([at.text, { address: at, classId }]);
   }
-  return { peers, cidrs };
+  return { peers: changed(maps.peers, peers), cidrs: changed(maps.cidrs, cidrs) };
+}
+
+/** A map with some rows changed; undefined: gone. Keeps to the versions that know what differs. */
+function changed<K, V>(map: ReadonlyMap<K, V>, rows: readonly (readonly [K, V | undefined])[]): ReadonlyMap<K, V> {
+  if (rows.length === 0) return map;
+  return (map instanceof VersionedMap ? (map as VersionedMap<K, V>) : new VersionedMap(new Map(map))).with(rows);
 }
 
 /** Addresses in bridge classes, moved endpoints at bridge tables, and every entry that either asks for. */
@@ -116,20 +119,20 @@ function bridge(previous: PolicyMaps, next: PolicyState, places: readonly Place[
   const pairs = new Map(changes.map((place) => [ids.classOf(place), place]));
   const fill = new Filling(next, pairs);
   for (const table of previous.tables.keys()) fill.pairsOf(table, previous, table, 'from');
-  const endpoints = new Map<string, { ingressTable: bigint; egressTable: bigint }>();
-  for (const [name, tables] of next.endpoints) {
-    const old = previous.endpoints.get(name);
+  const moved: [string, { ingressTable: bigint; egressTable: bigint }][] = [];
+  for (const [name, old, tables] of changesBetween(previous.endpoints, next.endpoints)) {
+    if (tables === undefined) continue;
     const pass = (was: bigint | undefined, is: bigint): bigint => {
       if (was === is || is === 0n) return is;
       fill.copy(ids.tableOf(is), next, is);
       fill.pairsOf(ids.tableOf(is), next, is, 'to');
       return ids.tableOf(is);
     };
-    endpoints.set(name, { ingressTable: pass(old?.ingressTable, tables.ingressTable), egressTable: pass(old?.egressTable, tables.egressTable) });
+    moved.push([name, { ingressTable: pass(old?.ingressTable, tables.ingressTable), egressTable: pass(old?.egressTable, tables.egressTable) }]);
   }
-  const classes = new Map([...next.classes, ...[...pairs].map(([id, { from, to }]) => [id, `on the way from ${from} to ${to}`] as const)]);
+  const classes = changed(next.classes, [...pairs].map(([id, { from, to }]) => [id, `on the way from ${from} to ${to}`] as const));
   const { peers, cidrs } = withClasses(next, places.map((place) => [place, place.from === place.to ? place.to : ids.classOf(place)] as const));
-  return { ...next, rows: fill.rows, tables: fill.tables, endpoints, classes, peers, cidrs };
+  return { ...next, ...fill.done(), endpoints: changed(next.endpoints, moved), classes, peers, cidrs };
 }
 
 interface BridgeIds {
@@ -139,44 +142,53 @@ interface BridgeIds {
 
 /** Ids by content, and by how many interrupted transitions have left some of them in use. */
 function freshIds(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]): BridgeIds {
-  const used = new Set([...previous.peers.values(), ...previous.cidrs.values()].map((row) => row.classId));
-  for (const entries of previous.tables.values()) for (const classId of entries.keys()) used.add(classId);
+  const used = classesIn(previous);
+  const moved = [...changesBetween(previous.endpoints, next.endpoints)].flatMap(([, , tables]) => (tables === undefined ? [] : [tables.ingressTable, tables.egressTable]));
   for (let attempt = 0; ; attempt++) {
     const ids: BridgeIds = {
       classOf: ({ from, to }) => contentId(`bridge class ${attempt} ${from} ${to}`),
       tableOf: (table) => contentId(`bridge table ${attempt} ${table}`),
     };
-    const taken = changes.some((place) => used.has(ids.classOf(place))) || [...next.tables.keys()].some((table) => previous.tables.has(ids.tableOf(table)));
+    const taken = changes.some((place) => used.has(ids.classOf(place))) || moved.some((table) => previous.tables.has(ids.tableOf(table)));
     if (!taken) return ids;
   }
 }
 
+/** Classes that an address has or a table knows. A compiled state tells its own; the kernel's rows must be gone through. */
+function classesIn(maps: PolicyMaps): { has(classId: bigint): boolean } {
+  if ('classes' in maps) return maps.classes as PolicyState['classes'];
+  const used = new Set([...maps.peers.values(), ...maps.cidrs.values()].map((row) => row.classId));
+  for (const entries of maps.tables.values()) for (const classId of entries.keys()) used.add(classId);
+  return used;
+}
+
 /** Tables and rows of the bridge, as they come together. */
 class Filling {
-  readonly tables: Map<bigint, ReadonlyMap<bigint, bigint>>;
-  readonly rows: Map<bigint, readonly RuleRow[]>;
+  readonly #tables = new Map<bigint, ReadonlyMap<bigint, bigint>>();
+  readonly #rows = new Map<bigint, readonly RuleRow[]>();
 
-  constructor(next: PolicyState, private readonly pairs: ReadonlyMap<bigint, Place>) {
-    this.tables = new Map(next.tables);
-    this.rows = new Map(next.rows);
-  }
+  constructor(private readonly next: PolicyState, private readonly pairs: ReadonlyMap<bigint, Place>) {}
 
   /** Makes table `id` what `table` is in `maps`. */
   copy(id: bigint, maps: PolicyMaps, table: bigint): void {
-    this.tables.set(id, maps.tables.get(table) ?? new Map());
+    this.#tables.set(id, maps.tables.get(table) ?? new Map());
   }
 
   /** Gives table `id` the answer of `table` in `maps` to one side of each pair. Its other entries are in the maps already, or in the copy. */
   pairsOf(id: bigint, maps: PolicyMaps, table: bigint, side: 'from' | 'to'): void {
     const own = maps.tables.get(table);
-    const added = new Map<bigint, bigint>();
+    const added: [bigint, bigint][] = [];
     for (const [pair, place] of this.pairs) {
       const rowsId = own?.get(place[side]);
       if (rowsId === undefined) continue; // the default, for the pair as well
-      added.set(pair, rowsId);
+      added.push([pair, rowsId]);
       const made = maps.rows.get(rowsId);
-      if (made !== undefined) this.rows.set(rowsId, made);
+      if (made !== undefined) this.#rows.set(rowsId, made);
     }
-    if (added.size > 0) this.tables.set(id, new Map([...(this.tables.get(id) ?? []), ...added]));
+    if (added.length > 0) this.#tables.set(id, changed(this.#tables.get(id) ?? this.next.tables.get(id) ?? new Map<bigint, bigint>(), added));
+  }
+
+  done(): Pick<PolicyState, 'tables' | 'rows'> {
+    return { tables: changed(this.next.tables, [...this.#tables]), rows: changed(this.next.rows, [...this.#rows]) };
   }
 }

@@ -156,7 +156,7 @@ describe('a compiled state', () => {
     const spec = { podSelector: { matchLabels: { app: 'api' } }, ingress: [{ from: [web], ports: [{ port: 8080, endPort: 8083 }] }, { from: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.42.0.0/16'] } }] }] };
     const state = compilePolicy(...inputs(scene([np('p', spec)])));
     expect([...state.peers.keys()]).toEqual(['10.42.1.2']);
-    expect([...state.cidrs.values()].map((row) => [row.cidr.text, row.classId === 0n])).toEqual([['10.42.0.0/16', true], ['10.0.0.0/8', false]]);
+    expect(new Map([...state.cidrs.values()].map((row) => [row.cidr.text, row.classId === 0n]))).toEqual(new Map([['10.42.0.0/16', true], ['10.0.0.0/8', false]]));
     const entries = state.tables.get(state.endpoints.get('shop/api')!.ingressTable)!;
     expect(entries.size).toBe(3);
     const some = state.rows.get(entries.get(state.peers.get('10.42.1.2')!.classId)!)!;
