@@ -11,6 +11,8 @@ export const given = {
   image: process.env['IMAGE'] ?? 'build/canal-image.tar',
   nextImage: process.env['NEXT_IMAGE'] ?? '',
   podNetwork: process.env['POD_NETWORK'] ?? '10.244.0.0/16',
+  /** Words before a node's name and a service's. */
+  restart: process.env['RESTART']?.split(/\s+/),
   e2eTest: process.env['E2E_TEST'] ?? '',
 } as const;
 
@@ -42,6 +44,12 @@ export async function onNode(node: string, ...command: string[]): Promise<string
 
 /** A shell's text on a node. */
 export const shellOn = (node: string, script: string): Promise<string> => onNode(node, 'sh', '-c', script);
+
+/** Restarts a service of the node's own. */
+export async function restart(node: string, service: string): Promise<void> {
+  if (given.restart === undefined) await onNode(node, 'systemctl', 'restart', service);
+  else await promisify(execFile)(given.restart[0]!, [...given.restart.slice(1), node, service]);
+}
 
 /** Puts an image into a node's containerd, through the command prefix's standard input. */
 export function loadImage(node: string, path: string): Promise<string> {

@@ -5,7 +5,17 @@ import { readFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 
 const [role, ...args] = process.argv.slice(2);
-if (role === 'serve') args.forEach((port) => serve(Number(port)));
+let longestStallMs = 0;
+let tickedAt = performance.now();
+setInterval(() => {
+  longestStallMs = Math.max(longestStallMs, Math.round(performance.now() - tickedAt));
+  tickedAt = performance.now();
+}, 5);
+
+if (role === 'serve') {
+  args.forEach((port) => serve(Number(port)));
+  setInterval(() => process.stdout.write(`${JSON.stringify({ at: Date.now(), bufferDrops: bufferDrops(), longestStallMs, report: [] })}\n`), 1000);
+}
 else if (role === 'probe') probe(JSON.parse(args[0]));
 else throw new Error(`serve or probe, not ${role}`);
 
@@ -25,12 +35,12 @@ function probe({ targets, hz, connectHz, held }) {
   const probes = targets.map((target) => ({ name: target.name, datagrams: datagrams(target, hz), connects: connects(target, connectHz), held: hold(target, held) }));
   setInterval(() => {
     const report = probes.map((p) => ({ name: p.name, datagrams: p.datagrams(), connects: p.connects(), held: p.held() }));
-    process.stdout.write(`${JSON.stringify({ at: Date.now(), bufferDrops: bufferDrops(), report })}\n`);
+    process.stdout.write(`${JSON.stringify({ at: Date.now(), bufferDrops: bufferDrops(), longestStallMs, report })}\n`);
   }, 1000);
 }
 
 /** How long an answer may take before its question counts as lost. */
-const LOST_MS = 3000;
+const LOST_MS = 8000;
 
 /** `hz` datagrams a second from one socket, numbered, each with an answer. */
 function datagrams({ host, port }, hz) {
@@ -110,7 +120,7 @@ function hold({ host, port }, count) {
   return () => ({ ...totals });
 }
 
-/** Datagrams that this pod's sockets had no room for: the prober's fault, not the network's. */
+/** Datagrams that this network namespace's sockets had no room for: the prober's fault, not the network's. */
 function bufferDrops() {
   const [names, values] = readFileSync('/proc/net/snmp', 'utf8').split('\n').filter((line) => line.startsWith('Udp:')).map((line) => line.split(/\s+/));
   return Number(values[names.indexOf('RcvbufErrors')]);

@@ -29,8 +29,10 @@ export interface Totals {
 
 export interface Report {
   readonly at: number;
-  /** Datagrams that the prober's own sockets had no room for. */
+  /** Datagrams that the talker's sockets had no room for, as its namespace counts them: not lost on the way. */
   readonly bufferDrops: number;
+  /** Longest time that the talker did not get the processor. */
+  readonly longestStallMs: number;
   readonly report: readonly Totals[];
 }
 

@@ -60,7 +60,7 @@ export function traffic(): void {
   });
 
   it('pods go when they are deleted, and leave no endpoint behind', async () => {
-    await remove('near', 'far', 'asker', 'stranger');
+    await remove('near', 'far', 'asker', 'stranger', 'on-node');
     expect(await kubectl('-n', NAMESPACE, 'get', 'pods', '-o', 'name')).toBe('');
   });
 }

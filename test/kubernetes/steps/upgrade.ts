@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { agentPod, apply, canal, eventually, given, kubectl, loadImage, NAMESPACE, nodes, onNode, type ClusterNode } from '../cluster.js';
-import { addressOf, laterReport, prepareTalk, prober, remove, reportOf, server, start, type Report, type Target } from '../talkers.js';
+import { agentPod, apply, canal, eventually, given, kubectl, loadImage, NAMESPACE, nodes, restart, type ClusterNode } from '../cluster.js';
+import { addressOf, laterReport, prepareTalk, prober, remove, reportOf, server, start, type Report, type Target, type Totals } from '../talkers.js';
 
 /** Datagrams a second on every way. */
 const HZ = 1000;
@@ -10,16 +10,20 @@ const TALKERS = ['near', 'far', 'outside', 'prober'];
 
 /** The agent is swapped, killed and restarted under load: nothing may be lost. */
 export function upgrade(): void {
+  let silent: readonly string[] = [];
+
   beforeAll(async () => {
     await prepareTalk();
     const [here, there] = (await nodes()) as [ClusterNode, ClusterNode];
     await start(server('near', here, [80], {}), server('far', there, [80, 81, 82], { labels: { app: 'far' } }), server('outside', there, [7999], { hostNetwork: true }));
     await apply(policy(), service());
+    // Connections are held by a second prober, when it is known which ways stand.
     await start(prober('prober', here, { targets: await ways(there), hz: HZ, connectHz: 20, held: 0 }));
-    await eventually('every way is answered', async () => (await reportOf('prober')).report.every((way) => way.datagrams.answered > HZ && way.connects.answered > 0));
-    // Connections are held from now on, when every way stands.
+    const stands = (way: Totals): boolean => way.datagrams.answered > HZ && way.connects.answered > 10;
+    await eventually('every way is answered', async () => (await reportOf('prober')).report.every(stands), 30_000).catch(() => undefined);
+    silent = (await reportOf('prober')).report.filter((way) => !stands(way)).map((way) => way.name);
     await remove('prober');
-    const targets = await ways(there);
+    const targets = (await ways(there)).filter((way) => !silent.includes(way.name));
     await start(prober('prober', here, { targets, hz: HZ, connectHz: 20, held: Math.ceil(HELD / targets.length) }));
     await laterReport('prober', 5000);
   });
@@ -28,6 +32,8 @@ export function upgrade(): void {
     await remove(...TALKERS);
     await kubectl('-n', NAMESPACE, 'delete', '--ignore-not-found', 'service/far', 'networkpolicy/far');
   });
+
+  it('answers on every way', () => expect(silent).toEqual([]));
 
   it('loses nothing where nothing happens, so that a loss can be told', async () => {
     await expectNothingLost(async () => {
@@ -57,10 +63,13 @@ export function upgrade(): void {
     }
   });
 
-  it('loses nothing when the container runtime is restarted', async () => {
-    const [here] = (await nodes()) as [ClusterNode];
-    const pid = await onNode(here.name, 'pgrep', '-x', 'containerd').catch(() => '');
-    expect(pid).not.toBe('');
+  it.each(['kubelet', 'containerd'])('loses nothing when %s is restarted on both nodes', async (service) => {
+    await expectNothingLost(async () => {
+      for (const { name } of await nodes()) await restart(name, service);
+      await kubectl('wait', '--for=condition=Ready', 'node', '--all', '--timeout=120s');
+    });
+    await start(server('after', (await nodes())[0]!, [80])); // and pods can be made again
+    await remove('after');
   });
 }
 
@@ -95,16 +104,25 @@ function policy(): object {
   };
 }
 
+/** Longer than what a question may wait for its answer. */
+const SETTLE_MS = 9000;
+
 async function expectNothingLost(act: () => Promise<void>): Promise<void> {
   const before = await laterReport('prober', 1000);
+  const room = await bufferDrops();
   await act();
-  // A datagram counts as lost after three seconds.
-  const after = await laterReport('prober', 5000);
-  console.log(lossTable(before, after));
+  const after = await laterReport('prober', SETTLE_MS);
+  const dropped = (await bufferDrops()) - room;
+  console.log(`${lossTable(before, after)}\n${dropped} datagrams found no room in a socket of the test's; the prober waited ${after.longestStallMs} ms for the processor`);
   const lost = after.report.map((way, i) => ({ name: way.name, datagrams: way.datagrams.lost - before.report[i]!.datagrams.lost, connects: way.connects.lost - before.report[i]!.connects.lost, broken: way.held.broken - before.report[i]!.held.broken }));
   expect(lost.filter((way) => way.connects > 0 || way.broken > 0)).toEqual([]);
-  const datagrams = lost.reduce((sum, way) => sum + way.datagrams, 0);
-  expect(datagrams, `of which the prober itself had no room for ${after.bufferDrops - before.bufferDrops}`).toBeLessThanOrEqual(after.bufferDrops - before.bufferDrops);
+  expect(lost.reduce((sum, way) => sum + way.datagrams, 0), lossTable(before, after)).toBeLessThanOrEqual(dropped);
+}
+
+/** Over all talkers. The node's own namespace counts for the one outside. */
+async function bufferDrops(): Promise<number> {
+  const reports = await Promise.all(TALKERS.map((name) => laterReport(name, 0)));
+  return reports.reduce((sum, report) => sum + report.bufferDrops, 0);
 }
 
 function lossTable(before: Report, after: Report): string {
