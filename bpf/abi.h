@@ -357,7 +357,8 @@ struct FAMILY_STRUCT(canal_nexthop) {
 	struct FAMILY_STRUCT(addr) gateway; // neighbour on that device (the peer's subnet base for VXLAN)
 	__u32 vtep_addr_be;    // outer IPv4 destination
 	__u8 vtep_mac[6];      // inner destination MAC
-	__u8 outer_mac[6];     // uplink neighbour; zero: ask the kernel
+	__u8 prefixlen;        // of the key: what a CPU's copy of this row is good for (hop.h)
+	__u8 zero;
 };
 
 // Both ends, ordered so that both directions find one entry:

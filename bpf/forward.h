@@ -69,23 +69,3 @@ static __always_inline int forward_local(struct __sk_buff *skb, const struct pac
 		return drop(skb, packet, DROP_REDIRECT_FAILED);
 	return TC_ACT_REDIRECT;
 }
-
-// To another node through the overlay device; its neighbour entry gives the MAC.
-static __always_inline int forward_overlay(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct FAMILY_STRUCT(canal_cidr_key) key = { .prefixlen = ADDR_WORDS * 32, .addr = packet->destination };
-	const struct FAMILY_STRUCT(canal_nexthop) *nexthop = bpf_map_lookup_elem(&CANAL_MAP(canal_route), &key);
-	struct bpf_redir_neigh neighbour = {};
-	__u32 ifindex;
-
-	if (!nexthop || nexthop->kind != NEXTHOP_OVERLAY)
-		return TC_ACT_OK;
-	ifindex = nexthop->ifindex;
-	neighbour.nh_family = CANAL_FAMILY == 4 ? AF_INET : AF_INET6;
-	__builtin_memcpy(neighbour.ipv6_nh, &nexthop->gateway, sizeof(nexthop->gateway));
-	if (!forward_hop(skb, NULL))
-		return TC_ACT_OK;
-	if (bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0) != TC_ACT_REDIRECT)
-		return drop(skb, packet, DROP_REDIRECT_FAILED);
-	return TC_ACT_REDIRECT;
-}

@@ -4,6 +4,7 @@
 #include "icmp.h"
 #include "nat_icmp.h"
 #include "neighbour.h"
+#include "overlay.h"
 #include "parse.h"
 #include "track.h"
 
@@ -45,7 +46,7 @@ static __always_inline int from_pod_forward(struct __sk_buff *skb, struct packet
 			return drop(skb, packet, DROP_NAT_FAILED);
 		return forward_local(skb, packet, decision->out_ifindex);
 	}
-	return config->flags & CONFIG_FAST_OVERLAY ? forward_overlay(skb, packet) : TC_ACT_OK;
+	return config->flags & CONFIG_FAST_OVERLAY ? overlay_send(skb, packet) : TC_ACT_OK;
 }
 
 static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)

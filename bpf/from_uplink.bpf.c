@@ -3,15 +3,19 @@
 // agent has never run, so that the node stays reachable.
 #include "drop.h"
 #include "parse.h"
+#include "vxlan_arrive.h"
 
 SEC("tc")
 int canal_from_upl(struct __sk_buff *skb)
 {
 	const struct canal_config *config = config_get();
+	int verdict;
 
 	if (!config)
 		return TC_ACT_UNSPEC;
-	// The overlay's own packets are taken off here, first, of either family.
+	verdict = vxlan_arrive(skb, config);
+	if (verdict != VXLAN_GO)
+		return verdict;
 	if (skb->protocol != bpf_htons(ETH_P_FAMILY))
 		return TC_ACT_UNSPEC;
 	return TC_ACT_UNSPEC;

@@ -25,6 +25,9 @@
 #define IPPROTO_FRAGMENT 44
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_DSTOPTS 60
+#define VXLAN_HLEN 8
+#define LOOPBACK_IFINDEX 1
+#define PACKET_HOST 0
 #define AF_INET 2
 #define AF_INET6 10
 

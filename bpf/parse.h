@@ -48,14 +48,14 @@ struct tcp_start {
 
 // TCP: flags, and how big the segments will be that GSO cuts (skb->gso_size is
 // payload only).
-static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packet, __u32 outer)
 {
 	struct tcp_start tcp;
 	__u32 length;
 
 	if (packet->transport + 20 > packet->end)
 		return DROP_UNPARSED;
-	if (likely(packet->transport == PLAIN_TRANSPORT) ? !parse_read(skb, PLAIN_TRANSPORT, &tcp)
+	if (likely(packet->transport == outer + PLAIN_TRANSPORT) ? !parse_read(skb, outer + PLAIN_TRANSPORT, &tcp)
 							 : bpf_skb_load_bytes(skb, packet->transport, &tcp, sizeof(tcp)))
 		return DROP_UNPARSED;
 	packet->source_port_be = tcp.source;
@@ -66,24 +66,24 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packe
 	if (length < 20 || packet->transport + length > packet->end)
 		return DROP_UNPARSED;
 	if (skb->gso_size)
-		packet->segment = packet->transport - ETH_HLEN + length + skb->gso_size;
+		packet->segment = packet->transport - outer - ETH_HLEN + length + skb->gso_size;
 	return 0;
 }
 
-static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *packet, __u32 outer)
 {
 	struct { __be16 source, destination; } ports;
 
 	if (packet->transport + 8 > packet->end)
 		return DROP_UNPARSED;
-	if (likely(packet->transport == PLAIN_TRANSPORT) ? !parse_read(skb, PLAIN_TRANSPORT, &ports)
+	if (likely(packet->transport == outer + PLAIN_TRANSPORT) ? !parse_read(skb, outer + PLAIN_TRANSPORT, &ports)
 							 : bpf_skb_load_bytes(skb, packet->transport, &ports, sizeof(ports)))
 		return DROP_UNPARSED;
 	packet->source_port_be = ports.source;
 	packet->destination_port_be = ports.destination;
 	packet->policy_port_be = ports.destination;
 	if (skb->gso_size)
-		packet->segment = packet->transport - ETH_HLEN + 8 + skb->gso_size;
+		packet->segment = packet->transport - outer - ETH_HLEN + 8 + skb->gso_size;
 	return 0;
 }
 
@@ -116,16 +116,16 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *pack
 	return 0;
 }
 
-static __always_inline int parse_transport(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int parse_transport(struct __sk_buff *skb, struct packet *packet, __u32 outer)
 {
 	if (packet->flags & PACKET_LATER)
 		return 0;
 	if (packet->protocol == IPPROTO_TCP)
-		return parse_tcp(skb, packet);
+		return parse_tcp(skb, packet, outer);
 	if (packet->protocol == ICMP_PROTOCOL)
 		return parse_icmp(skb, packet);
 	if (has_ports(packet->protocol))
-		return parse_ports(skb, packet);
+		return parse_ports(skb, packet, outer);
 	return 0;
 }
 
@@ -162,16 +162,22 @@ static __always_inline void parse_key(struct packet *packet)
 }
 
 // Network and transport header of the frame. Needs *packet zeroed but for now_s.
-static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+// outer: bytes of another frame's headers before the frame's own, known at compile time.
+static __always_inline int parse_inside(struct __sk_buff *skb, struct packet *packet, __u32 outer)
 {
 	int reason;
 
-	if (skb->vlan_present || skb->len < ETH_HLEN)
+	if (skb->vlan_present || skb->len < outer + ETH_HLEN)
 		return DROP_UNPARSED;
-	packet->length = skb->len - ETH_HLEN;
+	packet->length = skb->len - outer - ETH_HLEN;
 	packet->segment = packet->length;
-	reason = parse_network(skb, packet, ETH_HLEN, false);
+	reason = parse_network(skb, packet, outer + ETH_HLEN, false);
 	if (reason)
 		return reason;
-	return parse_transport(skb, packet);
+	return parse_transport(skb, packet, outer);
+}
+
+static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+{
+	return parse_inside(skb, packet, 0);
 }

@@ -70,7 +70,7 @@ static __always_inline int parse_network(struct __sk_buff *skb, struct packet *p
 	__u32 header, total;
 	__u16 fragment;
 
-	if (quoted ? bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) : !parse_read(skb, ETH_HLEN, &ip))
+	if (quoted ? bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) : !parse_read(skb, offset, &ip))
 		return DROP_UNPARSED;
 	header = ip.ihl * 4;
 	total = bpf_ntohs(ip.tot_len);

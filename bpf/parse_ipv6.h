@@ -77,7 +77,7 @@ static __always_inline int parse_network(struct __sk_buff *skb, struct packet *p
 	struct ipv6hdr ip;
 	__u32 total;
 
-	if (quoted ? bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) : !parse_read(skb, ETH_HLEN, &ip))
+	if (quoted ? bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) : !parse_read(skb, offset, &ip))
 		return DROP_UNPARSED;
 	total = bpf_ntohs(ip.payload_len) + sizeof(ip);
 	if (!ip.payload_len && skb->gso_size) // BIG TCP: longer than the field can say

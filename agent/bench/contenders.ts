@@ -16,14 +16,15 @@ type Make = (lab: BenchLab, size: PolicySize) => Promise<Pick<Contender, 'ends'>
 
 /**
  * `bare` routes without policy; `limit` does not even route; `canal-policy` is
- * canal as it is by default; `canal-local` and `canal-stack` leave packets to
- * the host stack across nodes, and always; `felix` is Canal's way, with
+ * canal as it is by default; `canal-device` leaves VXLAN to the overlay device,
+ * `canal-local` and `canal-stack` leave packets to the host stack across nodes, and always; `felix` is Canal's way, with
  * iptables-legacy as its images choose where that is in use, or on nftables.
  */
 const CONTENDERS: Readonly<Record<string, Make>> = {
   bare: () => Promise.resolve({ ends: endsOf, nodes: [] }),
   limit: () => Promise.resolve({ ends: limitEndsOf, nodes: [] }),
-  'canal-policy': canal('on'),
+  'canal-policy': canal('on', true),
+  'canal-device': canal('on'),
   'canal-local': canal('local'),
   'canal-stack': canal('off'),
   felix: felix('iptables-legacy-restore'),
@@ -54,11 +55,11 @@ export async function createContender(name: string, id: string, size: PolicySize
   }
 }
 
-function canal(fastPath: 'off' | 'local' | 'on'): Make {
+function canal(fastPath: 'off' | 'local' | 'on', directVxlan = false): Make {
   return async (lab, size) => {
     const nodes: CanalNode[] = [];
     try {
-      for (const node of NODES) nodes.push(await startCanalNode(lab, { node: node.name, size, fastPath }));
+      for (const node of NODES) nodes.push(await startCanalNode(lab, { node: node.name, size, fastPath, directVxlan }));
       return { ends: endsOf, nodes };
     } catch (error) {
       await Promise.all(nodes.map((node) => node.close()));

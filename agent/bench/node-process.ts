@@ -22,6 +22,7 @@ export interface NodeOrder {
   readonly node: NodeName;
   readonly size: PolicySize;
   readonly fastPath: 'off' | 'local' | 'on';
+  readonly directVxlan: boolean;
   /** Where a bpffs may be mounted, in a mount namespace of the process's own. */
   readonly bpffs: string;
 }
@@ -35,7 +36,7 @@ const LARGE_MAPS = { canal_cidr4: 1_048_576, canal_peer4: 1_048_576, canal_table
  * says `ready` when policy is in force, and stays until its input ends.
  */
 function main(order: NodeOrder): void {
-  const flags = { iface: [UPLINK], 'fast-path': order.fastPath, bpffs: order.bpffs };
+  const flags = { iface: [UPLINK], 'fast-path': order.fastPath, 'direct-vxlan': String(order.directVxlan), bpffs: order.bpffs };
   const { settings } = loadSettings(flags, { NODE_NAME: order.node }, undefined);
   const mapSizes = order.size.cidrs > 50_000 ? LARGE_MAPS : {};
   const netConf = parseNetConf('{"Network":"10.42.0.0/16","Backend":{"Type":"vxlan"}}', 'bench');

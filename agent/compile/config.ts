@@ -5,6 +5,8 @@ import type { OverlayState, Uplink } from './overlay/overlay.js';
 export interface ConfigRow {
   readonly fastLocal: boolean;
   readonly fastOverlay: boolean;
+  /** Programs write and strip the overlay's outer header themselves. */
+  readonly directVxlan: boolean;
   readonly events: boolean;
   readonly hostDeny: boolean;
   readonly allowVxlan: boolean;
@@ -44,11 +46,12 @@ export const WITHOUT_EDGE = {
 
 /** What belongs to the overlay and its uplink: held while neither is known. */
 export const OVERLAY_FIELDS = [
-  'masquerade', 'overlayIfindex', 'uplinkIfindex', 'vni', 'vxlanPort', 'podMtu', 'vtepAddress', 'vtepMac', 'nodeAddress4', 'nodeAddress6', 'overlayAddress4', 'overlayAddress6',
+  'directVxlan', 'masquerade', 'overlayIfindex', 'uplinkIfindex', 'vni', 'vxlanPort', 'podMtu', 'vtepAddress', 'vtepMac', 'nodeAddress4', 'nodeAddress6', 'overlayAddress4', 'overlayAddress6',
 ] as const satisfies readonly (keyof ConfigRow)[];
 
 export interface ConfigSettings {
   readonly fastPath: 'off' | 'local' | 'on';
+  readonly directVxlan: boolean;
   readonly endpointToHost: 'accept' | 'drop';
   readonly allowVxlanFromWorkloads: boolean;
   readonly allowIpipFromWorkloads: boolean;
@@ -71,6 +74,7 @@ export function compileConfig(settings: ConfigSettings, overlay: OverlayState | 
   return {
     fastLocal: settings.fastPath !== 'off',
     fastOverlay: settings.fastPath === 'on',
+    directVxlan: settings.fastPath === 'on' && settings.directVxlan && overlay !== undefined && uplink !== undefined,
     events: true,
     hostDeny: settings.endpointToHost === 'drop',
     allowVxlan: settings.allowVxlanFromWorkloads,

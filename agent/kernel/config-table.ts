@@ -15,6 +15,7 @@ const KEY = 'config';
 const FLAGS = [
   ['fastLocal', CanalConfigFlags.CONFIG_FAST_LOCAL],
   ['fastOverlay', CanalConfigFlags.CONFIG_FAST_OVERLAY],
+  ['directVxlan', CanalConfigFlags.CONFIG_DIRECT_VXLAN],
   ['events', CanalConfigFlags.CONFIG_EVENTS],
   ['hostDeny', CanalConfigFlags.CONFIG_HOST_DENY],
   ['allowVxlan', CanalConfigFlags.CONFIG_ALLOW_VXLAN],

@@ -75,13 +75,13 @@ export function nexthopTable(source: MapSource): NexthopTable {
       equal: (a, b) =>
         a.kind === b.kind && a.ifindex === b.ifindex && a.gateway.text === b.gateway.text && a.vtepAddress?.text === b.vtepAddress?.text &&
         a.vtepMac === b.vtepMac,
-      encodeRow: (row) => ({
+      encodeRow: (row, key) => ({
         kind: row.kind === 'overlay' ? CanalNexthopKind.NEXTHOP_OVERLAY : CanalNexthopKind.NEXTHOP_DIRECT,
         ifindex: row.ifindex,
         gateway: { word: row.gateway.bytes },
         vtepAddr: row.vtepAddress?.bytes ?? new Uint8Array(4),
         vtepMac: macBytes(row.vtepMac),
-        outerMac: new Uint8Array(6), // the kernel's neighbour table knows it
+        prefixlen: key.length,
       }),
       decodeRow: (value) => ({
         kind: value.kind === CanalNexthopKind.NEXTHOP_OVERLAY ? 'overlay' : 'direct',

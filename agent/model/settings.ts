@@ -53,6 +53,8 @@ export interface AgentSettings {
   /** Hook type for pods' devices and, where the kernel has it, tcx for the others. */
   readonly attachType: 'tc' | 'tcx';
   readonly fastPath: 'off' | 'local' | 'on';
+  /** Write the overlay's outer header in the programs where the uplink allows it. */
+  readonly directVxlan: boolean;
   /** Translate service addresses, as kube-proxy would. */
   readonly services: boolean;
   /** Directory of the node's cgroup (v2), whose sockets are translated; empty: found among the mounts. */

@@ -42,7 +42,7 @@ export class KernelDataplane implements EndpointDataplane {
     const source = { objects: new Map([[4 as const, object]]), writes };
     const programs = ['canal_from_pod', 'canal_to_pod'];
     const attachments = new AttachmentTable({ programs, program: (name) => object.program(name), linkDir: `${pinDir}/links`, tcx: () => false }, writes);
-    const config = { fastLocal: true, fastOverlay: false, events: false, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false };
+    const config = { fastLocal: true, fastOverlay: false, directVxlan: false, events: false, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false };
     const row = { ...config, overlayIfindex: 0, uplinkIfindex: 0, vni: 0, vxlanPort: 0, podMtu: 1450, vtepAddress: undefined, vtepMac: undefined, logRate: 0, ...WITHOUT_EDGE };
     const configTable = new ConfigTable(source);
     succeed(configTable.upsert([{ key: 'config', row }]));

@@ -101,7 +101,7 @@ tolerantTableContract('canal_route', () => {
 
 describe('the maps', () => {
   const config = {
-    fastLocal: true, fastOverlay: false, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
+    fastLocal: true, fastOverlay: false, directVxlan: true, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
     overlayIfindex: 5, uplinkIfindex: 2, vni: 1, vxlanPort: 8472, podMtu: 1450, vtepAddress: ip('192.0.2.9'), vtepMac: '02:00:00:00:00:01', logRate: 100,
     masquerade: true, edgePortMin: 1024, edgePortMax: 65535, nodeAddress4: ip('192.0.2.9'), nodeAddress6: undefined, overlayAddress4: ip('10.42.0.0'), overlayAddress6: undefined,
   };

@@ -62,6 +62,7 @@ export class Node {
   /** Both pods known and not isolated, no flows, host stack forwards. */
   reset(flags = 0): void {
     this.plane.reset();
+    passTick();
     this.classes.clear();
     for (const pod of ['a', 'b'] as const) this.setEndpoint(pod, {});
     for (const party of ['a', 'b'] as const) this.plane.put('local', this.at[party], u32(this.device(party)));
@@ -114,11 +115,12 @@ export class Node {
   /** Another node's pods are reached through the overlay. */
   routeRemote(kind: number = abi.CanalNexthopKind.NEXTHOP_OVERLAY): void {
     const gateway = this.at.remote;
-    const tail = { kind, ifindex: this.device('remote'), vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), outerMac: new Uint8Array(6) };
+    const tail = { kind, ifindex: this.device('remote'), vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), prefixlen: this.family === 4 ? 24 : 112 };
     const value = this.family === 4
       ? encode(abi.canalNexthop4Codec, { ...tail, gateway: { word: gateway } })
       : encode(abi.canalNexthop6Codec, { ...tail, gateway: { word: gateway } });
     this.plane.put('route', prefixKey(this.at.remote, this.family === 4 ? 24 : 112), value);
+    passTick();
   }
 
   /** CIDRs have classes like peers. */
@@ -164,6 +166,9 @@ export class Node {
     this.plane.put('table', encode(abi.canalTableKeyCodec, { table, classId }), u64(rows));
   }
 }
+
+/** Programs see a change of routes a tick later (bpf/hop.h): 10 ms with the slowest clock there is. */
+export const passTick = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 11);
 
 export const podMac = (pod: 'a' | 'b'): Buffer => Buffer.from(`0200000000${pod === 'a' ? '0a' : '0b'}`, 'hex');
 

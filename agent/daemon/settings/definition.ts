@@ -56,6 +56,7 @@ export interface SettingValues {
   routeProtocol: number;
   attachType: AgentSettings['attachType'];
   fastPath: AgentSettings['fastPath'];
+  directVxlan: boolean;
   services: boolean;
   cgroup: string;
   mapSizes: Readonly<Record<string, number>>;
@@ -209,6 +210,7 @@ export const SETTINGS: Settings = {
   routeProtocol: { flag: 'device-route-protocol', key: 'deviceRouteProtocol', env: ['FELIX_DEVICEROUTEPROTOCOL'], value: 'n', parse: number(1, 255), fallback: 3, help: 'protocol number of pods\' routes' },
   attachType: { flag: 'bpf-attach-type', key: 'bpfAttachType', env: ['FELIX_BPFATTACHTYPE'], value: 'TC|TCX', parse: oneOf('tc', 'tcx'), fallback: 'tc', help: 'hook of pods\' devices (tcx takes 8 ms longer to attach)' },
   fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|on', parse: oneOf('off', 'local', 'on'), fallback: 'on', help: 'redirect allowed packets past the host stack: on the node, and over the overlay' },
+  directVxlan: { flag: 'direct-vxlan', key: 'directVxlan', env: [], parse: boolean, fallback: false, help: 'with fast-path on, write and strip VXLAN headers in the programs, past the overlay device; what the uplink cannot do falls back to the device' },
   services: { flag: 'services', key: 'services', env: [], value: 'on|off', parse: onOff, fallback: true, help: 'translate service addresses, in place of kube-proxy' },
   cgroup: { flag: 'cgroup-v2', key: 'cgroupV2', env: [], value: 'dir', parse: text, fallback: '', help: 'cgroup whose processes\' sockets are translated (default: where cgroup v2 is mounted)' },
   mapSizes: { flag: 'map-sizes', key: 'mapSizes', env: [], value: 'canal_x=n,…', parse: mapSizes, fallback: {}, help: 'rows of BPF maps, over the built-in sizes' },
