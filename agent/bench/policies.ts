@@ -49,7 +49,7 @@ function policyOf(size: PolicySize, i: number): Policy {
 
 const podOf = (pod: (typeof PODS)[number]): Pod => ({
   namespace: NAMESPACE, name: pod.name, uid: pod.name, labels: { app: pod.name }, serviceAccount: 'default', nodeName: pod.node,
-  hostNetwork: false, addresses: [IpAddress.parse(pod.address)!], finished: false, namedPorts: [],
+  hostNetwork: false, addresses: [IpAddress.parse(pod.address)!], finished: false, namedPorts: [], hostPorts: [],
 });
 
 const nodeOf = (node: (typeof NODES)[number]): Node => ({

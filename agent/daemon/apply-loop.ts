@@ -89,8 +89,8 @@ export class ApplyLoop {
     this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
-    const { nodeName, services: enabled } = options.settings;
-    this.services = new ServiceRows({ ledgers: this.ledgers, families: kernel.families, nodeName, enabled, sockets: () => kernel.translatedSockets(), log: options.log });
+    const { nodeName, services: enabled, lbAlgorithm: algorithm, maglevTableSize: tableSize } = options.settings;
+    this.services = new ServiceRows({ ledgers: this.ledgers, families: kernel.families, nodeName, enabled, balancing: { algorithm, tableSize }, sockets: () => kernel.translatedSockets(), log: options.log });
   }
 
   start(): void {
@@ -182,7 +182,7 @@ export class ApplyLoop {
       return outcome;
     }
     const view = this.#compile(snapshot);
-    this.services.want(snapshot);
+    this.services.want(snapshot, view.facts.endpoints);
     this.ledgers.sockets.want(this.options.settings.services ? this.options.kernel.socketHooks() : []);
     const outcome = this.#reconcile(view);
     this.#view = { ...view, outcome };
@@ -267,4 +267,4 @@ export class ApplyLoop {
   }
 }
 
-const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_live', 'canal_back', 'canal_front', 'socket'];
+const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];

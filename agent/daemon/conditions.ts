@@ -9,7 +9,7 @@ const WATCHDOG_MS = 90_000;
 
 const POLICY = new Set(['canal_config', 'canal_rule', 'canal_table', 'canal_peer', 'canal_cidr', 'canal_endpoint', 'canal_local', 'attachment']);
 
-const SERVICES = new Set(['canal_front', 'canal_back', 'canal_live', 'socket']);
+const SERVICES = new Set(['canal_front', 'canal_back', 'canal_live', 'canal_range', 'socket']);
 
 /** Conditions without which the process is to be restarted, and without which the node is not ready. */
 export const VITAL = new Set(['loop']);

@@ -22,7 +22,7 @@ import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../kernel/policy-tables.js';
 import { Ring } from '../kernel/ring.js';
 import { RouteTable } from '../kernel/route-table.js';
-import { backTable, frontTable, liveTable } from '../kernel/service-tables.js';
+import { backTable, frontTable, liveTable, rangeTable } from '../kernel/service-tables.js';
 import { findCgroup, isCgroup2, SocketTable } from '../kernel/socket-table.js';
 import { translatedSockets } from '../kernel/udp-sockets.js';
 import { SysctlTable } from '../kernel/sysctl-table.js';
@@ -94,6 +94,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     fronts: frontTable(source),
     backs: backTable(source),
     live: liveTable(source),
+    ranges: rangeTable(source),
     sockets,
   };
   const monitor = new ChangeMonitor();

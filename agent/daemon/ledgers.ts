@@ -40,6 +40,7 @@ export function createLedgers(t: KernelTables) {
       after: (key) => [`front:${key.service}`],
       countsNoUse: true,
     }),
+    ranges: new Ledger(t.ranges),
     fronts: new Ledger(t.fronts, { provides: (_key, row) => [`front:${row.service}`], refers: (_key, row) => [`backs:${row.service}`], countsNoUse: true }),
     sockets: new Ledger(t.sockets),
   } as const;

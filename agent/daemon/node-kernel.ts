@@ -2,7 +2,7 @@ import type { Cidr, Family, IpAddress } from '../base/address.js';
 import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import type { ConfigRow } from '../compile/config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../compile/desired.js';
-import type { BackendAddress, BackKey, FrontKey, FrontRow, LiveKey } from '../compile/services/rows.js';
+import type { BackendAddress, BackKey, FrontKey, FrontRow, LiveKey, RangeKey } from '../compile/services/rows.js';
 import type { AddressKey } from '../kernel/address-table.js';
 import type { AttachmentKey } from '../kernel/attachment-table.js';
 import type { FdbKey } from '../kernel/fdb-table.js';
@@ -35,6 +35,7 @@ export interface KernelTables {
   readonly fronts: Table<FrontKey, FrontRow>;
   readonly backs: Table<BackKey, BackendAddress>;
   readonly live: Table<LiveKey, 0>;
+  readonly ranges: Table<RangeKey, 0>;
   readonly sockets: Table<SocketKey, SocketRow>;
 }
 

@@ -1,8 +1,8 @@
-import { IpAddress, type Family } from '../base/address.js';
-import { backText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey } from '../compile/services/rows.js';
+import { Cidr, IpAddress, type Family } from '../base/address.js';
+import { backText, frontText, liveText, rangeText, sameFront, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey, type RangeKey } from '../compile/services/rows.js';
 import {
-  canalBackend4Codec, canalBackend6Codec, canalBackKeyCodec, canalFrontCodec, CanalFrontFlags, canalFrontKey4Codec, canalFrontKey6Codec, CanalFrontScope, canalLiveKey4Codec, canalLiveKey6Codec,
-  type CanalBackend4, type CanalBackKey, type CanalFront, type CanalFrontKey4, type CanalLiveKey4,
+  canalBackend4Codec, canalBackend6Codec, canalBackKeyCodec, canalFrontCodec, CanalFrontFlags, canalFrontKey4Codec, canalFrontKey6Codec, CanalFrontScope, canalLiveKey4Codec, canalLiveKey6Codec, canalRangeKey4Codec, canalRangeKey6Codec,
+  type CanalBackend4, type CanalBackKey, type CanalFront, type CanalFrontKey4, type CanalLiveKey4, type CanalRangeKey4,
 } from './abi.generated.js';
 import { u32Codec, type Codec } from './codec.js';
 import { familyMaps, type MapSource } from './map-source.js';
@@ -20,15 +20,51 @@ export function frontTable(source: MapSource): FrontTable {
     {
       name: 'canal_front',
       keyText: frontText,
-      equal: (a, b) => a.service === b.service && a.backends === b.backends && a.affinityS === b.affinityS && a.dropEmpty === b.dropEmpty,
+      equal: sameFront,
       familyOf: (key) => key.address.family,
       encodeKey: ({ address, port, protocol, scope }) => ({ addr: { word: address.bytes }, port, protocol, scope: scope === 'inside' ? CanalFrontScope.FRONT_INSIDE : CanalFrontScope.FRONT_OUTSIDE }),
-      encodeRow: ({ service, backends, affinityS, dropEmpty }) => ({ service, backends, affinityS, flags: dropEmpty ? CanalFrontFlags.FRONT_DROP_EMPTY : 0 }),
+      encodeRow: (row) => ({ service: row.service, backends: row.backends, affinityS: row.affinityS, flags: FLAGS.reduce((flags, [name, bit]) => (row[name] ? flags | bit : flags), 0) }),
       decodeKey: ({ addr, port, protocol, scope }) => ({ address: IpAddress.fromBytes(addr.word), port, protocol, scope: scope === CanalFrontScope.FRONT_INSIDE ? 'inside' : 'outside' }),
-      decodeRow: ({ service, backends, affinityS, flags }) => ({ service, backends, affinityS, dropEmpty: (flags & CanalFrontFlags.FRONT_DROP_EMPTY) !== 0 }),
+      decodeRow: ({ service, backends, affinityS, flags }) => {
+        const has = (bit: number): boolean => (flags & bit) !== 0;
+        return { service, backends, affinityS, dropEmpty: has(CanalFrontFlags.FRONT_DROP_EMPTY), sourceRanges: has(CanalFrontFlags.FRONT_SOURCE_RANGES), hashed: has(CanalFrontFlags.FRONT_HASH) };
+      },
     },
     familyMaps(source, 'canal_front', frontKeyCodec, () => canalFrontCodec),
   );
+}
+
+const FLAGS = [
+  ['dropEmpty', CanalFrontFlags.FRONT_DROP_EMPTY],
+  ['sourceRanges', CanalFrontFlags.FRONT_SOURCE_RANGES],
+  ['hashed', CanalFrontFlags.FRONT_HASH],
+] as const;
+
+/** canal_range4/6: (set, prefix) of clients that may use fronts which ask; the row says nothing. */
+export type RangeTable = MapTable<RangeKey, 0, CanalRangeKey4, number>;
+
+export function rangeTable(source: MapSource): RangeTable {
+  return new MapTable<RangeKey, 0, CanalRangeKey4, number>(
+    {
+      name: 'canal_range',
+      keyText: rangeText,
+      equal: () => true,
+      familyOf: (key) => key.cidr.family,
+      encodeKey: ({ service, cidr }) => ({ prefixlen: SERVICE_BITS + cidr.length, service: bytesOf(service), addr: { word: cidr.address.bytes } }),
+      encodeRow: (row) => row,
+      decodeKey: ({ prefixlen, service, addr }) => ({ service: Buffer.from(service).readBigUInt64LE(), cidr: Cidr.of(IpAddress.fromBytes(addr.word), prefixlen - SERVICE_BITS) }),
+      decodeRow: () => 0,
+    },
+    familyMaps(source, 'canal_range', (family) => (family === 4 ? canalRangeKey4Codec : canalRangeKey6Codec), () => u32Codec),
+  );
+}
+
+const SERVICE_BITS = 64;
+
+function bytesOf(service: bigint): Uint8Array {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeBigUInt64LE(service);
+  return bytes;
 }
 
 /** canal_back4/6: (set, slot) -> backend. */

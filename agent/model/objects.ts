@@ -19,6 +19,15 @@ export interface NamedPort {
   readonly port: number;
 }
 
+/** A port of the node that leads to a container's. */
+export interface HostPort {
+  /** Undefined: every address of the node. */
+  readonly hostIp: IpAddress | undefined;
+  readonly hostPort: number;
+  readonly protocol: ProtocolNumber;
+  readonly port: number;
+}
+
 /**
  * What canal keeps of a Pod. Everything else of the object is dropped at
  * decode, so that memory is bytes per pod, not kilobytes.
@@ -36,6 +45,8 @@ export interface Pod {
   /** Succeeded, Failed, or being deleted with its podIP annotation blanked: its addresses belong to nobody. */
   readonly finished: boolean;
   readonly namedPorts: readonly NamedPort[];
+  /** None of hostNetwork pods: theirs are the node's own ports. */
+  readonly hostPorts: readonly HostPort[];
 }
 
 /** What flannel publishes on a Node (compat.md 1.1), as far as it parses. */

@@ -1,5 +1,6 @@
 import type { Cidr, IpAddress } from '../base/address.js';
 import type { LogLevel } from '../base/log.js';
+import type { Algorithm } from './service.js';
 
 /** How Calico chooses the node's address (compat.md 8). */
 export type AutodetectionMethod =
@@ -57,6 +58,10 @@ export interface AgentSettings {
   readonly directVxlan: boolean;
   /** Translate service addresses, as kube-proxy would. */
   readonly services: boolean;
+  /** How a backend is chosen for what comes from outside, where the Service does not say. */
+  readonly lbAlgorithm: Algorithm;
+  /** Slots of a Maglev table. */
+  readonly maglevTableSize: number;
   /** Directory of the node's cgroup (v2), whose sockets are translated; empty: found among the mounts. */
   readonly cgroup: string;
   readonly mapSizes: Readonly<Record<string, number>>;

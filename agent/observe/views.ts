@@ -162,12 +162,14 @@ export interface MapView {
 }
 
 export interface ServiceFrontendView {
-  /** `ADDRESS:PORT`. */
+  /** `ADDRESS:PORT`; `*:PORT` is every address of the node. */
   readonly address: string;
   readonly protocol: string;
-  readonly kind: 'clusterIp' | 'loadBalancer' | 'externalIp';
+  readonly kind: 'clusterIp' | 'loadBalancer' | 'externalIp' | 'nodePort' | 'hostPort';
   /** That the kernel chooses from. */
   readonly backends: number;
+  /** Whose packets: those of pods and of the node itself, or what comes in over the uplink. */
+  readonly from: 'inside' | 'outside';
   /** `in force`, or what is not as it should be. */
   readonly kernel: string;
 }
@@ -191,6 +193,7 @@ export interface ServiceBackendView {
   readonly kernel: boolean;
 }
 
+/** A Service; or a pod of this node with hostPorts, whose type is `hostPort`. */
 export interface ServiceView {
   readonly namespace: string;
   readonly name: string;
@@ -199,6 +202,12 @@ export interface ServiceView {
   readonly affinitySeconds: number;
   readonly internalPolicy: 'cluster' | 'local';
   readonly externalPolicy: 'cluster' | 'local';
+  /** For what comes from outside. */
+  readonly algorithm: 'random' | 'maglev';
+  /** Who may use load balancer addresses; empty: everybody. */
+  readonly sourceRanges: readonly string[];
+  /** What a load balancer that asks is told; null: none asks. */
+  readonly healthCheck: { readonly port: number; readonly localEndpoints: number } | null;
   readonly state: string;
   readonly frontends: readonly ServiceFrontendView[];
   readonly backends: readonly ServiceBackendView[];

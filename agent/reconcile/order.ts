@@ -12,7 +12,7 @@ export interface Phase {
 /** The tables that the reconciler keeps, by the names that metrics and logs use. Maps of both families are one table. */
 export type TableName =
   | 'sysctl' | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
-  | 'socket' | 'canal_front' | 'canal_back' | 'canal_live'
+  | 'socket' | 'canal_front' | 'canal_back' | 'canal_live' | 'canal_range'
   | 'canal_nomasq' | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
@@ -47,12 +47,14 @@ export const ORDER: readonly Phase[] = [
 
   put('canal_live', 'services last, when pods can be reached; and of a service first what says that a backend is good, for whoever chooses it remembers it'),
   put('canal_back', 'a slot beyond the count is asked for by nobody; one within it changes hands in one write, and both backends are good'),
+  put('canal_range', 'clients that are let in, before the front that asks for it'),
   put('canal_front', 'the count grows when every slot below it is filled, and shrinks before one is emptied'),
   only('changed', put('attachment', 'a device that an older program of ours guards keeps it until here: the maps that came with the new one have their rows now')),
   put('socket', 'programs at sockets translate once there is something to translate to'),
 
   gone('socket', 'when they are switched off; before the rows go, so that no service is refused'),
   gone('canal_front', 'a service that is gone: nobody asks for its slots any more'),
+  gone('canal_range', 'no front asks any more, or it asks of fewer'),
   gone('canal_back', 'slots that no frontend counts'),
   gone('canal_live', 'last: with it go UDP flows and affinity, which then choose among what is left'),
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from '../../agent/base/log.js';
+import { BALANCING } from '../../agent/compile/services/compiler.js';
 import { createLedgers, type Ledgers } from '../../agent/daemon/ledgers.js';
 import type { KernelTables } from '../../agent/daemon/node-kernel.js';
 import { ServiceRows } from '../../agent/daemon/service-rows.js';
@@ -39,9 +40,9 @@ class Node {
     this.ledgers = createLedgers({
       config: fake('config'), sysctls: fake('sysctls'), attachments: fake('attachments'), links: fake('links'), addresses: fake('addresses'), fdb: fake('fdb'), neighbours: fake('neighbours'),
       routes: fake('routes'), nexthops: fake('nexthops'), nomasq: fake('nomasq'), rules: fake('rules'), tables: fake('tables'), peers: fake('peers'), cidrs: fake('cidrs'), local: fake('local'), endpoints: fake('endpoints'),
-      sockets: fake('sockets'), fronts: frontTable(source), backs: backTable(source), live: liveTable(source),
+      sockets: fake('sockets'), fronts: frontTable(source), backs: backTable(source), live: liveTable(source), ranges: fake('ranges'),
     });
-    this.#rows = new ServiceRows({ ledgers: this.ledgers, families: new Set([4]), nodeName: 'one', enabled: true, sockets: () => [], log: createLogger('error') });
+    this.#rows = new ServiceRows({ ledgers: this.ledgers, families: new Set([4]), nodeName: 'one', enabled: true, balancing: BALANCING, sockets: () => [], log: createLogger('error') });
     let epoch = 2;
     this.#reconciler = new Reconciler(Object.values(this.ledgers), { read: () => epoch, write: (value) => void (epoch = value) }, () => performance.now());
     this.store = createStore({ clock: this.clock, onChange: (snapshot) => (this.#snapshot = snapshot) });
@@ -71,7 +72,7 @@ class Node {
   /** What a burst's end sets off. */
   async apply(): Promise<Outcome> {
     await this.clock.advance(100);
-    this.#rows.want(this.#snapshot!);
+    this.#rows.want(this.#snapshot!, []);
     return this.#reconciler.apply({ only: TABLES });
   }
 }

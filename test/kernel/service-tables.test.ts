@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { IpAddress } from '../../agent/base/address.js';
+import { Cidr, IpAddress } from '../../agent/base/address.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { cgroupId } from '../../agent/kernel/cgroup-attachment.js';
 import type { MapSource } from '../../agent/kernel/map-source.js';
-import { backTable, frontTable, liveTable } from '../../agent/kernel/service-tables.js';
+import { backTable, frontTable, liveTable, rangeTable } from '../../agent/kernel/service-tables.js';
 import { findCgroup, SocketTable, type SocketKey, type SocketRow } from '../../agent/kernel/socket-table.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
 import { takeNamespace } from '../support/own-namespace.js';
@@ -41,13 +41,22 @@ const front = (address: string, port: number, scope: 'inside' | 'outside' = 'ins
 tolerantTableContract('canal_front', () => ({
   table: frontTable(source),
   rows: [
-    { key: front('10.96.0.1', 80), row: { service: 2n ** 64n - 1n, backends: 5000, affinityS: 10_800, dropEmpty: false } },
-    { key: front('10.96.0.1', 65_535), row: { service: 1n, backends: 0, affinityS: 0, dropEmpty: true } },
-    { key: front('10.96.0.1', 80, 'outside'), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false } },
-    { key: front('fd00::1', 80), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false } },
+    { key: front('10.96.0.1', 80), row: { service: 2n ** 64n - 1n, backends: 5000, affinityS: 10_800, dropEmpty: false, sourceRanges: false, hashed: false } },
+    { key: front('10.96.0.1', 65_535), row: { service: 1n, backends: 0, affinityS: 0, dropEmpty: true, sourceRanges: true, hashed: true } },
+    { key: front('10.96.0.1', 80, 'outside'), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false } },
+    { key: front('fd00::1', 80), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false } },
   ],
-  changed: { key: front('10.96.0.1', 80), row: { service: 7n, backends: 0, affinityS: 0, dropEmpty: false } },
+  changed: { key: front('10.96.0.1', 80), row: { service: 7n, backends: 0, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false } },
 }));
+
+it('canal_range keeps rows of both families, by set and prefix', () => {
+  const table = rangeTable(source);
+  const rows = ['192.0.2.0/24', '0.0.0.0/0', 'fd00::/8', '::/0'].map((text, i) => ({ key: { service: 2n ** 64n - BigInt(i + 1), cidr: Cidr.parse(text)! }, row: 0 as const }));
+  expect(table.upsert(rows)).toEqual(rows.map(() => undefined));
+  expect([...table.list().keys()].sort()).toEqual(rows.map(({ key }) => table.keyText(key)).sort());
+  expect(table.remove(rows.map(({ key }) => key))).toEqual(rows.map(() => undefined));
+  expect(table.list().size).toBe(0);
+});
 
 tolerantTableContract('canal_back', () => ({
   table: backTable(source),

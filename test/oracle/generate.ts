@@ -77,7 +77,7 @@ export function randomPod(random: Random, index: number, namespace: string, fami
     nodeName: random.pick(['here', 'there']), hostNetwork, finished,
     // A finished pod keeps its address in some snapshots: it must not count all the same.
     addresses: hostNetwork ? families.map(nodeAddress) : families.map((family) => randomAddress(random, family)),
-    namedPorts: random.list(0, 3, (): NamedPort => ({ name: random.pick(PORT_NAMES), protocol: random.pick(PROTOCOLS), port: random.pick(PORT_NUMBERS) })),
+    hostPorts: [], namedPorts: random.list(0, 3, (): NamedPort => ({ name: random.pick(PORT_NAMES), protocol: random.pick(PROTOCOLS), port: random.pick(PORT_NUMBERS) })),
   };
 }
 

@@ -36,7 +36,7 @@ function largePod(random: Random, i: number, size: LargeSize): Pod {
     labels: { app: `app-${i % 20}`, tier: random.pick(['front', 'back', 'data']), 'pod-template-hash': `${i % 997}`, instance: `i-${i}` },
     nodeName: random.chance(size.localPods / size.pods) ? 'here' : 'there',
     addresses: [IpAddress.fromBytes(Uint8Array.of(10, 244 + (i >> 16), (i >> 8) & 255, i & 255))],
-    namedPorts: [{ name: 'http', protocol: 6, port: 8000 + (i % 3) }],
+    hostPorts: [], namedPorts: [{ name: 'http', protocol: 6, port: 8000 + (i % 3) }],
   };
 }
 

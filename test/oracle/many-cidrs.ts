@@ -17,7 +17,7 @@ export function manyCidrsScene(count: number, shape: CidrShape): Scene {
   const policy = decodeNetworkPolicy(raw).policy!;
   const pod: Pod = {
     namespace: 'shop', name: 'web', uid: 'web', labels: {}, serviceAccount: 'default', hostNetwork: false, finished: false,
-    nodeName: 'here', addresses: [IpAddress.parse('10.42.0.2')!], namedPorts: [],
+    nodeName: 'here', addresses: [IpAddress.parse('10.42.0.2')!], hostPorts: [], namedPorts: [],
   };
   const snapshot = {
     namespaces: keyed([{ name: 'shop', labels: {} }], (n) => n.name), pods: keyed([pod], (p) => `${p.namespace}/${p.name}`),

@@ -16,7 +16,7 @@ export function register(program: Command): void {
 function listText(services: readonly ServiceView[]): string {
   return textTable(
     ['NAMESPACE', 'NAME', 'TYPE', 'FRONTENDS', 'BACKENDS', 'STATE'],
-    services.map((s) => [s.namespace, s.name, s.type, short(s.frontends.map((f) => `${f.address}/${f.protocol}`)), s.backends.filter(({ usedFor }) => usedFor.length > 0).length, s.state]),
+    services.map((s) => [s.namespace, s.name, s.type, short([...new Set(s.frontends.map((f) => `${f.address}/${f.protocol}`))]), s.backends.filter(({ usedFor }) => usedFor.length > 0).length, s.state]),
     'no services',
   );
 }
@@ -26,8 +26,8 @@ const short = (texts: readonly string[]): string => (texts.length <= 2 ? texts.j
 function serviceText(service: ServiceView): string {
   const affinity = service.affinitySeconds === 0 ? '' : `, ClientIP affinity for ${service.affinitySeconds} s`;
   const frontends = textTable(
-    ['  FRONTEND', 'PROTOCOL', 'KIND', 'BACKENDS', 'KERNEL'],
-    service.frontends.map((f) => [`  ${f.address}`, f.protocol, f.kind, f.backends, f.kernel]),
+    ['  FRONTEND', 'PROTOCOL', 'KIND', 'FROM', 'BACKENDS', 'KERNEL'],
+    service.frontends.map((f) => [`  ${f.address}`, f.protocol, f.kind, f.from, f.backends, f.kernel]),
     '  no frontends',
   );
   const backends = textTable(
@@ -35,8 +35,17 @@ function serviceText(service: ServiceView): string {
     service.backends.map((b) => [`  ${b.address}`, `${b.port}/${b.protocol}`, b.node, b.target, stateText(b), b.hints.join(','), b.usedFor.join(','), b.kernel ? 'yes' : 'no']),
     '  no backends',
   );
-  const head = `${service.namespace}/${service.name} (${service.type}, internal ${service.internalPolicy}, external ${service.externalPolicy}${affinity}): ${service.state}\n`;
+  const head = `${service.namespace}/${service.name} (${service.type}, internal ${service.internalPolicy}, external ${service.externalPolicy}${affinity}${more(service)}): ${service.state}\n`;
   return `${head}${frontends}${backends}`;
+}
+
+function more({ algorithm, sourceRanges, healthCheck }: ServiceView): string {
+  const parts = [
+    ...(algorithm === 'maglev' ? ['Maglev'] : []),
+    ...(sourceRanges.length > 0 ? [`only for ${sourceRanges.join(' ')}`] : []),
+    ...(healthCheck === null ? [] : [`health on port ${healthCheck.port}: ${healthCheck.localEndpoints} endpoints here`]),
+  ];
+  return parts.map((part) => `, ${part}`).join('');
 }
 
 function stateText({ ready, serving, terminating }: ServiceBackendView): string {

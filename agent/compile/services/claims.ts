@@ -1,7 +1,6 @@
 import type { Problem } from '../../base/errors.js';
+import { FIELDS, RANKS } from './faces.js';
 import type { Claim } from './service.js';
-
-const RANKS: readonly Claim['rank'][] = ['clusterIp', 'loadBalancer', 'externalIp'];
 
 /** Who of several claims on one frontend has it; undefined of none. Does not depend on their order. */
 export function winner(claims: readonly Claim[]): Claim | undefined {
@@ -17,8 +16,11 @@ function precedes(a: Claim, b: Claim): boolean {
 export function disputes(claims: readonly Claim[], text: string): readonly Problem[] {
   const first = winner(claims);
   return claims.filter((claim) => claim !== first).map((claim) => ({
-    object: `Service ${claim.service}`,
-    field: { clusterIp: 'spec.clusterIPs', loadBalancer: 'status.loadBalancer.ingress', externalIp: 'spec.externalIPs' }[claim.rank],
-    message: `${text} belongs to Service ${first!.service}`,
+    object: ownerOf(claim),
+    field: FIELDS[claim.rank],
+    message: `${text} belongs to ${ownerOf(first!)}`,
   }));
 }
+
+/** As a user would write it. */
+export const ownerOf = ({ rank, service }: Claim): string => `${rank === 'hostPort' ? 'Pod' : 'Service'} ${service}`;

@@ -1,17 +1,36 @@
+import type { IpAddress } from '../../base/address.js';
 import type { Problem } from '../../base/errors.js';
 import { changesBetween } from '../../base/versioned-map.js';
+import type { Pod } from '../../model/objects.js';
 import type { EndpointSlice } from '../../model/service.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import type { ClientNode } from './choose.js';
 import { disputes, winner } from './claims.js';
 import { byPort, type HealthCheck } from './health-checks.js';
+import { compileHostPorts } from './host-ports.js';
 import { ChangedRows } from './row-changes.js';
-import { backText, backendText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey, type ServiceChanges } from './rows.js';
-import { compileService, setKey, type BackendSet, type Claim, type CompiledService, type SlotHistory } from './service.js';
+import { backText, backendText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, rangeText, sameFront, type LiveKey, type RangeKey, type ServiceChanges } from './rows.js';
+import { compileService, NOTHING, setKey, type BackendSet, type Balancing, type Claim, type CompiledService, type SlotHistory } from './service.js';
 
 /** Label of a Node that says where it is. */
 const ZONE = 'topology.kubernetes.io/zone';
-const NOTHING: CompiledService = { sets: new Map(), claims: new Map(), healthCheck: undefined };
+
+/** A pod of this node, by its addresses as CNI gave them. */
+export interface LocalPod {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly addresses: readonly IpAddress[];
+}
+
+export interface SyncInput {
+  /** For hostPorts. */
+  readonly localPods?: readonly LocalPod[];
+  /** Slots that the kernel's rows have from a predecessor, for sets that this compiler has not seen; at the first call only. */
+  readonly inherited?: SlotHistory;
+}
+
+/** As without settings. */
+export const BALANCING: Balancing = { algorithm: 'random', tableSize: 1021 };
 
 /**
  * Services of the snapshots to rows, as what has changed since the last call:
@@ -27,29 +46,36 @@ export class ServiceCompiler {
   readonly #disputed = new Map<string, readonly Problem[]>();
   /** By service; few have one. */
   readonly #healthChecks = new Map<string, HealthCheck>();
+  /** What single services complain of. */
+  readonly #complaints = new Map<string, readonly Problem[]>();
+  /** hostPorts by pod, `namespace/name`, and what they were made of. */
+  readonly #hostPorts = new Map<string, { readonly pod: Pod; readonly addresses: string; readonly compiled: CompiledService }>();
   #last: { readonly services: Snapshot['services']; readonly endpointSlices: Snapshot['endpointSlices'] } = { services: new Map(), endpointSlices: new Map() };
   #node: ClientNode | undefined;
 
-  /** @param inherited slots that the kernel's rows have from a predecessor, for sets that this compiler has not seen; the first call's only */
-  sync(snapshot: Snapshot, nodeName: string, inherited: SlotHistory = () => []): ServiceChanges {
+  constructor(private readonly balancing: Balancing = BALANCING) {}
+
+  /** What has changed since the last call. */
+  sync(snapshot: Snapshot, nodeName: string, { localPods = [], inherited = () => [] }: SyncInput = {}): ServiceChanges {
     const node: ClientNode = { name: nodeName, zone: snapshot.nodes.get(nodeName)?.labels[ZONE] ?? '' };
-    const dirty = this.#dirty(snapshot, node);
     const changes = new Changes();
     const fronts = new Map<string, FrontRow | undefined>();
-    for (const name of dirty) {
+    for (const name of this.#dirty(snapshot, node)) {
       const before = this.#compiled.get(name) ?? NOTHING;
       const history: SlotHistory = (id, family) => before.sets.get(setKey(id, family))?.slots ?? inherited(id, family);
       const service = snapshot.services.get(name);
-      const now = service === undefined ? NOTHING : compileService(service, [...(this.#slices.get(name)?.values() ?? [])], node, history);
-      this.#replace(name, before, now, changes, fronts);
+      const now = service === undefined ? NOTHING : compileService(service, [...(this.#slices.get(name)?.values() ?? [])], node, this.balancing, history);
+      this.#note(name, now);
+      this.#replace(before, now, changes, fronts);
     }
+    this.#syncHostPorts(snapshot, localPods, changes, fronts);
     for (const [text, before] of fronts) this.#decide(text, before, changes);
-    return { fronts: changes.fronts.take(), backs: changes.backs.take(), live: changes.live.take() };
+    return changes.take();
   }
 
   /** Services that want what another has. */
   problems(): readonly Problem[] {
-    return [...[...this.#disputed.values()].flat(), ...byPort(this.#healthChecks.values()).problems];
+    return [...[...this.#complaints.values(), ...this.#disputed.values()].flat(), ...byPort(this.#healthChecks.values()).problems];
   }
 
   /** Which services' health is asked for, by node port. */
@@ -60,6 +86,11 @@ export class ServiceCompiler {
   /** Services with anything in the kernel, by `namespace/name`. */
   get compiled(): ReadonlyMap<string, CompiledService> {
     return this.#compiled;
+  }
+
+  /** hostPorts of this node's pods, by `namespace/name` of the pod. */
+  hostPorts(): ReadonlyMap<string, CompiledService> {
+    return new Map([...this.#hostPorts].map(([name, { compiled }]) => [name, compiled]));
   }
 
   /** Slices by service and slice, both `namespace/name`. */
@@ -96,22 +127,50 @@ export class ServiceCompiler {
     return service;
   }
 
+  /** Costs the node's pods, not the cluster's. */
+  #syncHostPorts(snapshot: Snapshot, localPods: readonly LocalPod[], changes: Changes, fronts: Map<string, FrontRow | undefined>): void {
+    const gone = new Set(this.#hostPorts.keys());
+    for (const { namespace, pod: short, addresses } of localPods) {
+      const name = `${namespace}/${short}`;
+      const pod = snapshot.pods.get(name);
+      if (pod === undefined || pod.hostPorts.length === 0) continue;
+      gone.delete(name);
+      const before = this.#hostPorts.get(name);
+      const text = addresses.join();
+      if (before?.pod === pod && before.addresses === text) continue;
+      const compiled = compileHostPorts(pod, addresses);
+      this.#hostPorts.set(name, { pod, addresses: text, compiled });
+      this.#replace(before?.compiled ?? NOTHING, compiled, changes, fronts);
+    }
+    for (const name of gone) {
+      this.#replace(this.#hostPorts.get(name)!.compiled, NOTHING, changes, fronts);
+      this.#hostPorts.delete(name);
+    }
+  }
+
+  #note(name: string, now: CompiledService): void {
+    const { claims, healthCheck, problems } = now;
+    const keep = <V>(map: Map<string, V>, value: V | undefined): void => void (value === undefined ? map.delete(name) : map.set(name, value));
+    keep(this.#compiled, claims.size > 0 ? now : undefined);
+    keep(this.#healthChecks, healthCheck);
+    keep(this.#complaints, problems.length > 0 ? problems : undefined);
+  }
+
   /** Notes the new state of one service; `fronts` gets the rows that touched frontends had before. */
-  #replace(name: string, before: CompiledService, now: CompiledService, changes: Changes, fronts: Map<string, FrontRow | undefined>): void {
-    if (now.claims.size > 0) this.#compiled.set(name, now);
-    else this.#compiled.delete(name);
-    if (now.healthCheck !== undefined) this.#healthChecks.set(name, now.healthCheck);
-    else this.#healthChecks.delete(name);
+  #replace(before: CompiledService, now: CompiledService, changes: Changes, fronts: Map<string, FrontRow | undefined>): void {
     for (const key of new Set([...before.sets.keys(), ...now.sets.keys()])) changes.set(before.sets.get(key), now.sets.get(key));
+    for (const [text, key] of now.ranges) if (!before.ranges.has(text)) changes.ranges.put(key, 0);
+    for (const [text, key] of before.ranges) if (!now.ranges.has(text)) changes.ranges.gone(key);
     for (const text of new Set([...before.claims.keys(), ...now.claims.keys()])) {
       const claims = this.#claims.get(text) ?? [];
       if (!fronts.has(text)) fronts.set(text, winner(claims)?.row);
-      const others = claims.filter((claim) => claim.service !== name);
+      const old = before.claims.get(text);
+      const others = claims.filter((claim) => claim !== old);
       const claim = now.claims.get(text);
       const wanted = claim === undefined ? others : [...others, claim];
       if (wanted.length > 0) this.#claims.set(text, wanted);
       else this.#claims.delete(text);
-      if (before.claims.get(text) !== undefined) changes.known.set(text, before.claims.get(text)!.key);
+      if (old !== undefined) changes.known.set(text, old.key);
     }
   }
 
@@ -130,8 +189,13 @@ class Changes {
   readonly fronts = new ChangedRows<FrontKey, FrontRow>(frontText);
   readonly backs = new ChangedRows<BackKey, BackendAddress>(backText);
   readonly live = new ChangedRows<LiveKey, 0>(liveText);
+  readonly ranges = new ChangedRows<RangeKey, 0>(rangeText);
   /** Keys of frontends that may be gone. */
   readonly known = new Map<string, FrontKey>();
+
+  take(): ServiceChanges {
+    return { fronts: this.fronts.take(), backs: this.backs.take(), live: this.live.take(), ranges: this.ranges.take() };
+  }
 
   set(before: BackendSet | undefined, now: BackendSet | undefined): void {
     const { id: service, family } = (now ?? before)!;
@@ -143,10 +207,7 @@ class Changes {
     for (let slot = is.length; slot < was.length; slot++) this.backs.gone({ family, service, slot });
     const had = new Set(was.map(backendText));
     const has = new Set(is.map(backendText));
-    for (const backend of is) if (!had.has(backendText(backend))) this.live.put({ service, backend }, 0);
-    for (const backend of was) if (!has.has(backendText(backend))) this.live.gone({ service, backend });
+    for (const backend of new Set(is)) if (!had.has(backendText(backend))) this.live.put({ service, backend }, 0);
+    for (const backend of new Set(was)) if (!has.has(backendText(backend))) this.live.gone({ service, backend });
   }
 }
-
-export const sameFront = (a: FrontRow, b: FrontRow): boolean =>
-  a.service === b.service && a.backends === b.backends && a.affinityS === b.affinityS && a.dropEmpty === b.dropEmpty;

@@ -1,4 +1,4 @@
-import type { Family, IpAddress } from '../../base/address.js';
+import type { Cidr, Family, IpAddress } from '../../base/address.js';
 import type { ProtocolNumber } from '../../model/objects.js';
 
 /** Where clients send to. Key of canal_front4/6. */
@@ -19,6 +19,10 @@ export interface FrontRow {
   readonly affinityS: number;
   /** Without backends: dropped instead of refused. */
   readonly dropEmpty: boolean;
+  /** Only for clients in a range of this set. */
+  readonly sourceRanges: boolean;
+  /** The slot is a hash of the packet's ends, not at random: the slots are a Maglev table. */
+  readonly hashed: boolean;
 }
 
 export interface BackendAddress {
@@ -39,6 +43,12 @@ export interface LiveKey {
   readonly backend: BackendAddress;
 }
 
+/** Key of canal_range4/6: who may use the fronts of a set that ask for it. */
+export interface RangeKey {
+  readonly service: bigint;
+  readonly cidr: Cidr;
+}
+
 /** What became of one table's rows since the last time. */
 export interface RowChanges<Key, Row> {
   readonly put: readonly { readonly key: Key; readonly row: Row }[];
@@ -49,6 +59,7 @@ export interface ServiceChanges {
   readonly fronts: RowChanges<FrontKey, FrontRow>;
   readonly backs: RowChanges<BackKey, BackendAddress>;
   readonly live: RowChanges<LiveKey, 0>;
+  readonly ranges: RowChanges<RangeKey, 0>;
 }
 
 // ---- canonical texts of keys, by which rows of the kernel and of compile are the same
@@ -57,3 +68,7 @@ export const backendText = ({ address, port }: BackendAddress): string => (addre
 export const frontText = ({ address, port, protocol, scope }: FrontKey): string => `${backendText({ address, port })}/${protocol}${scope === 'inside' ? '' : ' outside'}`;
 export const backText = ({ family, service, slot }: BackKey): string => `${service.toString(16)}/${family}/${slot}`;
 export const liveText = ({ service, backend }: LiveKey): string => `${service.toString(16)}/${backendText(backend)}`;
+export const rangeText = ({ service, cidr }: RangeKey): string => `${service.toString(16)}/${cidr.text}`;
+
+export const sameFront = (a: FrontRow, b: FrontRow): boolean =>
+  a.service === b.service && a.backends === b.backends && a.affinityS === b.affinityS && a.dropEmpty === b.dropEmpty && a.sourceRanges === b.sourceRanges && a.hashed === b.hashed;

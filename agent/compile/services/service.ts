@@ -1,25 +1,28 @@
+import type { Problem } from '../../base/errors.js';
 import type { Family } from '../../base/address.js';
 import { contentId } from '../../base/hash.js';
-import type { EndpointSlice, Service, ServicePort } from '../../model/service.js';
+import type { Algorithm, EndpointSlice, Service, ServicePort, TrafficPolicy } from '../../model/service.js';
 import { choose, type Chosen, type ClientNode } from './choose.js';
+import { facesOf, familiesOf, type Face, type Rank } from './faces.js';
 import { healthCheck, type HealthCheck } from './health-checks.js';
+import { maglevTable } from './maglev.js';
 import { mergeEndpoints, type PortEndpoint } from './merge.js';
-import { frontText, type BackendAddress, type FrontKey, type FrontRow } from './rows.js';
+import { frontText, rangeText, type BackendAddress, type FrontKey, type FrontRow, type RangeKey } from './rows.js';
 import { assignSlots } from './slots.js';
 
 /** Backends that some frontends share: of one port, in one family, by one traffic policy. */
 export interface BackendSet {
   readonly id: bigint;
   readonly family: Family;
+  /** Each once; in a Maglev table as often as it has slots. */
   readonly slots: readonly BackendAddress[];
 }
 
-/** A frontend that a service wants. */
+/** A frontend that a service wants, or a pod for its hostPort. */
 export interface Claim {
-  /** `namespace/name`. */
+  /** `namespace/name` of the Service; of the Pod for a hostPort. */
   readonly service: string;
-  /** Who comes first where several services want one frontend: its owner by allocation, then whoever was assigned it, then who just says so. */
-  readonly rank: 'clusterIp' | 'loadBalancer' | 'externalIp';
+  readonly rank: Rank;
   readonly key: FrontKey;
   readonly row: FrontRow;
 }
@@ -29,17 +32,33 @@ export interface CompiledService {
   readonly sets: ReadonlyMap<string, BackendSet>;
   /** By frontText; one each. */
   readonly claims: ReadonlyMap<string, Claim>;
+  /** Clients that may use load balancer addresses, by rangeText; of sets whose fronts ask. */
+  readonly ranges: ReadonlyMap<string, RangeKey>;
   readonly healthCheck: HealthCheck | undefined;
+  readonly problems: readonly Problem[];
 }
+
+export const NOTHING: CompiledService = { sets: new Map(), claims: new Map(), ranges: new Map(), healthCheck: undefined, problems: [] };
 
 /** Which slots a set's backends had before; empty for one that is new. */
 export type SlotHistory = (set: bigint, family: Family) => readonly BackendAddress[];
 
+/** How backends are chosen for what comes from outside, unless the service says. */
+export interface Balancing {
+  readonly algorithm: Algorithm;
+  /** Slots of a Maglev table: a prime, the same on every node. */
+  readonly tableSize: number;
+}
+
 export const setKey = (id: bigint, family: Family): string => `${id.toString(16)}/${family}`;
 
+/** Which endpoints, and how they are laid out. */
+export type SetKind = TrafficPolicy | `${TrafficPolicy}/maglev`;
+export const SET_KINDS: readonly SetKind[] = ['cluster', 'local', 'cluster/maglev', 'local/maglev'];
+
 /** A set's name, from which its id is made: the same on every node and every run. */
-export const setId = (service: Service, port: ServicePort, scope: 'cluster' | 'local'): bigint =>
-  contentId(`Service/${service.namespace}/${service.name}/${port.name}/${port.protocol}/${scope}`);
+export const setId = (service: Service, port: ServicePort, kind: SetKind): bigint =>
+  contentId(`Service/${service.namespace}/${service.name}/${port.name}/${port.protocol}/${kind}`);
 
 /** Whether canal has anything to do with it: not ExternalName, not headless, not another proxy's. */
 export const isServed = (service: Service): boolean => service.type !== 'ExternalName' && service.proxyName === '' && service.clusterIps.length > 0;
@@ -48,55 +67,84 @@ export const isServed = (service: Service): boolean => service.type !== 'Externa
 const isApiServer = ({ namespace, name }: Service): boolean => namespace === 'default' && name === 'kubernetes';
 
 /** Frontends and backends of one service for clients on `node`. Pure. */
-export function compileService(service: Service, slices: readonly EndpointSlice[], node: ClientNode, history: SlotHistory): CompiledService {
-  const sets = new Map<string, BackendSet>();
-  const claims = new Map<string, Claim>();
+export function compileService(service: Service, slices: readonly EndpointSlice[], node: ClientNode, balancing: Balancing, history: SlotHistory): CompiledService {
+  if (!isServed(service)) return NOTHING;
+  const made = new Making(service, balancing, history);
   const here: PortEndpoint[] = [];
-  if (!isServed(service)) return { sets, claims, healthCheck: undefined };
   for (const port of service.ports) {
     for (const family of familiesOf(service)) {
       const chosen = choose(mergeEndpoints(slices, port, family, node.name), node);
       here.push(...chosen.local);
-      for (const { rank, scope, addresses } of frontends(service)) {
-        for (const address of addresses) {
-          if (address.family !== family) continue;
-          const set = setOf(sets, service, port, family, scope, chosen, history);
-          const key: FrontKey = { address, port: port.port, protocol: port.protocol, scope: 'inside' };
-          const text = frontText(key);
-          if (claims.has(text)) continue; // of the same service: the first rank stays
-          const row: FrontRow = { service: set.id, backends: set.slots.length, affinityS: service.affinityS, dropEmpty: scope === 'local' && set.slots.length === 0 && chosen.any };
-          claims.set(text, { service: `${service.namespace}/${service.name}`, rank, key, row });
-        }
-      }
+      for (const face of facesOf(service, port, family)) made.claim(port, family, face, chosen);
     }
   }
-  return { sets, claims, healthCheck: healthCheck(service, here) };
+  return { sets: made.sets, claims: made.claims, ranges: made.ranges, healthCheck: healthCheck(service, here), problems: made.problems };
 }
 
-/**
- * What pods and the node's own processes may send to. externalTrafficPolicy is
- * not for them: they come from inside and get every endpoint, as with kube-proxy.
- * A load balancer that admits not everybody is left to judge itself.
- */
-function frontends(service: Service): readonly { readonly rank: Claim['rank']; readonly scope: 'cluster' | 'local'; readonly addresses: Service['clusterIps'] }[] {
-  return [
-    { rank: 'clusterIp', scope: service.internalPolicy, addresses: service.clusterIps },
-    { rank: 'loadBalancer', scope: 'cluster', addresses: service.sourceRanges.length === 0 ? service.loadBalancerIps : [] },
-    { rank: 'externalIp', scope: 'cluster', addresses: service.externalIps },
-  ];
-}
+class Making {
+  readonly sets = new Map<string, BackendSet>();
+  readonly claims = new Map<string, Claim>();
+  readonly ranges = new Map<string, RangeKey>();
+  readonly problems: Problem[] = [];
 
-const familiesOf = (service: Service): Family[] => [...new Set([...service.clusterIps, ...service.loadBalancerIps, ...service.externalIps].map((a) => a.family))];
+  constructor(
+    private readonly service: Service,
+    private readonly balancing: Balancing,
+    private readonly history: SlotHistory,
+  ) {}
 
-function setOf(sets: Map<string, BackendSet>, service: Service, port: ServicePort, family: Family, scope: 'cluster' | 'local', chosen: Chosen, history: SlotHistory): BackendSet {
-  const id = setId(service, port, scope);
-  const known = sets.get(setKey(id, family));
-  if (known !== undefined) return known;
-  const before = history(id, family);
-  const wanted = chosen[scope];
-  const kept = wanted.length === 0 && isApiServer(service);
-  const slots = kept ? before : assignSlots(before, wanted).map(({ address, port: number }) => ({ address, port: number }));
-  const set: BackendSet = { id, family, slots };
-  sets.set(setKey(id, family), set);
-  return set;
+  claim(port: ServicePort, family: Family, { rank, scope, policy, address, port: number }: Face, chosen: Chosen): void {
+    const key: FrontKey = { address, port: number, protocol: port.protocol, scope };
+    const text = frontText(key);
+    if (this.claims.has(text)) return; // of the same service: the first rank stays
+    const kind = scope === 'outside' && this.#hashes(chosen[policy], port) ? (`${policy}/maglev` as const) : policy;
+    const set = this.#set(port, family, kind, chosen[policy]);
+    const restricted = rank === 'loadBalancer' && this.service.sourceRanges.length > 0;
+    if (restricted) this.#admit(set);
+    const row: FrontRow = {
+      service: set.id,
+      backends: set.slots.length,
+      affinityS: this.service.affinityS,
+      dropEmpty: policy === 'local' && set.slots.length === 0 && chosen.any,
+      sourceRanges: restricted,
+      hashed: kind !== policy,
+    };
+    this.claims.set(text, { service: `${this.service.namespace}/${this.service.name}`, rank, key, row });
+  }
+
+  /** A table cannot have more backends than slots. */
+  #hashes(wanted: readonly PortEndpoint[], port: ServicePort): boolean {
+    const { algorithm, tableSize } = this.balancing;
+    if ((this.service.algorithm ?? algorithm) !== 'maglev') return false;
+    if (wanted.length <= tableSize) return true;
+    const field = `spec.ports[${this.service.ports.indexOf(port)}]`;
+    const message = `${wanted.length} endpoints are more than the ${tableSize} slots of a Maglev table: chosen at random`;
+    if (!this.problems.some((one) => one.field === field)) this.problems.push({ object: `Service ${this.service.namespace}/${this.service.name}`, field, message });
+    return false;
+  }
+
+  #set(port: ServicePort, family: Family, kind: SetKind, wanted: readonly PortEndpoint[]): BackendSet {
+    const id = setId(this.service, port, kind);
+    const known = this.sets.get(setKey(id, family));
+    if (known !== undefined) return known;
+    const set: BackendSet = { id, family, slots: this.#slots(id, family, kind, wanted) };
+    this.sets.set(setKey(id, family), set);
+    return set;
+  }
+
+  #slots(id: bigint, family: Family, kind: SetKind, wanted: readonly PortEndpoint[]): readonly BackendAddress[] {
+    const before = this.history(id, family);
+    if (wanted.length === 0 && isApiServer(this.service)) return before;
+    const plain = ({ address, port }: BackendAddress): BackendAddress => ({ address, port });
+    if (kind === 'cluster' || kind === 'local') return assignSlots(before, wanted).map(plain);
+    const backends = wanted.map(plain);
+    return Array.from(maglevTable(wanted.map(({ text }) => text), this.balancing.tableSize), (index) => backends[index]!);
+  }
+
+  #admit({ id, family }: BackendSet): void {
+    for (const cidr of this.service.sourceRanges) {
+      const key: RangeKey = { service: id, cidr };
+      if (cidr.family === family) this.ranges.set(rangeText(key), key);
+    }
+  }
 }

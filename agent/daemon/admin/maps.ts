@@ -5,7 +5,7 @@ import type { LinuxKernel } from '../kernel.js';
 import type { AdminSources } from './sources.js';
 
 /** Tables of both families, by the map of the family that is loaded. */
-const BY_FAMILY = ['canal_peer', 'canal_cidr', 'canal_local', 'canal_route', 'canal_front', 'canal_back', 'canal_live'];
+const BY_FAMILY = ['canal_peer', 'canal_cidr', 'canal_local', 'canal_route', 'canal_front', 'canal_back', 'canal_live', 'canal_range', 'canal_nomasq'];
 
 export function mapsView({ kernel, loop }: AdminSources): MapView[] {
   const rows = mapRows(kernel, loop);

@@ -1,6 +1,10 @@
 import type { Family } from '../../base/address.js';
-import { backText, frontText, liveText, type BackendAddress, type FrontKey, type FrontRow } from '../../compile/services/rows.js';
+import { backendText, backText, frontText, liveText, type BackendAddress, type FrontKey, type FrontRow } from '../../compile/services/rows.js';
 import type { Ledgers } from '../ledgers.js';
+
+/** Each backend once: a Maglev table repeats them. */
+export const distinct = (slots: readonly (BackendAddress | undefined)[]): BackendAddress[] =>
+  [...new Map(slots.flatMap((backend) => (backend === undefined ? [] : [[backendText(backend), backend] as const]))).values()];
 
 /** What the kernel's maps make of an address that a client sends to. */
 export interface Translation {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { AgentSettings, AutodetectionMethod } from '../../model/settings.js';
 import type { LogLevel } from '../../base/log.js';
 import { Cidr, IpAddress } from '../../base/address.js';
+import { TABLE_SIZES } from '../../compile/services/maglev.js';
 
 /**
  * One setting: the names that users of flanneld, Felix and calico/node know it
@@ -58,6 +59,8 @@ export interface SettingValues {
   fastPath: AgentSettings['fastPath'];
   directVxlan: boolean;
   services: boolean;
+  lbAlgorithm: AgentSettings['lbAlgorithm'];
+  maglevTableSize: number;
   cgroup: string;
   mapSizes: Readonly<Record<string, number>>;
   eventRate: number;
@@ -133,6 +136,12 @@ function logLevel(value: string): LogLevel {
   const felix: Readonly<Record<string, LogLevel>> = { none: 'error', fatal: 'error', critical: 'error', warning: 'warn', trace: 'debug' };
   const lower = value.toLowerCase();
   return felix[lower] ?? oneOf<LogLevel>('debug', 'info', 'warn', 'error')(lower);
+}
+
+function tableSize(value: string): number {
+  const size = TABLE_SIZES.find((one) => String(one) === value.trim());
+  if (size === undefined) throw new Error(`must be one of ${TABLE_SIZES.join(', ')}`);
+  return size;
 }
 
 function patterns(value: string): readonly string[] {
@@ -212,6 +221,8 @@ export const SETTINGS: Settings = {
   fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|on', parse: oneOf('off', 'local', 'on'), fallback: 'on', help: 'redirect allowed packets past the host stack: on the node, and over the overlay' },
   directVxlan: { flag: 'direct-vxlan', key: 'directVxlan', env: [], parse: boolean, fallback: false, help: 'with fast-path on, write and strip VXLAN headers in the programs, past the overlay device; what the uplink cannot do falls back to the device' },
   services: { flag: 'services', key: 'services', env: [], value: 'on|off', parse: onOff, fallback: true, help: 'translate service addresses, in place of kube-proxy' },
+  lbAlgorithm: { flag: 'lb-algorithm', key: 'lbAlgorithm', env: [], value: 'random|maglev', parse: oneOf('random', 'maglev'), fallback: 'random', help: 'how a backend is chosen for what comes from outside; a Service\'s annotation canal.io/lb-algorithm wins' },
+  maglevTableSize: { flag: 'maglev-table-size', key: 'maglevTableSize', env: [], value: 'n', parse: tableSize, fallback: 1021, help: `slots of a Maglev table, the same on every node, 100 a backend or more: ${TABLE_SIZES.join(', ')}` },
   cgroup: { flag: 'cgroup-v2', key: 'cgroupV2', env: [], value: 'dir', parse: text, fallback: '', help: 'cgroup whose processes\' sockets are translated (default: where cgroup v2 is mounted)' },
   mapSizes: { flag: 'map-sizes', key: 'mapSizes', env: [], value: 'canal_x=n,…', parse: mapSizes, fallback: {}, help: 'rows of BPF maps, over the built-in sizes' },
   eventRate: { flag: 'event-rate', key: 'eventRate', env: [], value: 'n', parse: number(0, 1_000_000), fallback: 1000, help: 'flow events a second and CPU; 0: no limit' },

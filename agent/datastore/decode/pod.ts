@@ -1,5 +1,6 @@
 import { IpAddress } from '../../base/address.js';
-import { SCTP, TCP, UDP, type NamedPort, type Pod } from '../../model/objects.js';
+import type { Pod } from '../../model/objects.js';
+import { containerPorts } from './container-ports.js';
 import { fields, list, Problems, text, type Decoder, type Fields } from './field.js';
 import type { Interner } from './intern.js';
 
@@ -19,6 +20,7 @@ export function podDecoder(intern: Interner): Decoder<Pod> {
     const name = text(metadata['name']);
     const problems = new Problems(`Pod ${namespace}/${name}`);
     const finished = isFinished(metadata, fields(pod['status']));
+    const ports = containerPorts(spec, intern, problems);
     const value: Pod = {
       namespace,
       name,
@@ -29,7 +31,8 @@ export function podDecoder(intern: Interner): Decoder<Pod> {
       hostNetwork: spec['hostNetwork'] === true,
       addresses: finished ? [] : addressesOf(pod, problems),
       finished,
-      namedPorts: namedPorts(spec, intern, problems),
+      namedPorts: ports.named,
+      hostPorts: ports.host,
     };
     return { value, problems: problems.found };
   };
@@ -70,41 +73,4 @@ function addressesOf(pod: Fields, problems: Problems): readonly IpAddress[] {
     else if (one !== '') problems.add(source[0], `not an address: ${one.slice(0, 64)}`);
   }
   return [...found.values()];
-}
-
-const PROTOCOLS: Readonly<Record<string, number>> = { TCP, UDP, SCTP };
-
-/** Ports with a name, of containers and of init containers that keep running beside them (sidecars). */
-function namedPorts(spec: Fields, intern: Interner, problems: Problems): readonly NamedPort[] {
-  const sidecars = list(spec['initContainers']).map((c) => (fields(c)['restartPolicy'] === 'Always' ? c : undefined));
-  const groups: [string, readonly unknown[]][] = [
-    ['spec.containers', list(spec['containers'])],
-    ['spec.initContainers', sidecars],
-  ];
-  const found = new Map<string, NamedPort>();
-  for (const [path, containers] of groups) {
-    containers.forEach((container, i) => {
-      list(fields(container)['ports']).forEach((raw, j) => {
-        const port = namedPort(fields(raw), intern, (what) => problems.add(`${path}[${i}].ports[${j}]`, what));
-        if (port !== undefined) found.set(`${port.name}/${port.protocol}/${port.port}`, port);
-      });
-    });
-  }
-  return [...found.values()];
-}
-
-function namedPort(raw: Fields, intern: Interner, problem: (what: string) => void): NamedPort | undefined {
-  const name = text(raw['name']);
-  if (name === '') return undefined;
-  const port = raw['containerPort'];
-  const protocol = PROTOCOLS[raw['protocol'] === undefined ? 'TCP' : text(raw['protocol'])];
-  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    problem('containerPort is not a port number');
-    return undefined;
-  }
-  if (protocol === undefined) {
-    problem('protocol is none of TCP, UDP, SCTP');
-    return undefined;
-  }
-  return { name: intern.string(name), protocol, port };
 }

@@ -9,7 +9,7 @@ import type { AttachmentKey } from '../../../agent/kernel/attachment-table.js';
 import type { FdbKey } from '../../../agent/kernel/fdb-table.js';
 import type { RuleKey, TableKey } from '../../../agent/kernel/policy-tables.js';
 import type { SocketKey, SocketRow } from '../../../agent/kernel/socket-table.js';
-import { backText, frontText, liveText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey } from '../../../agent/compile/services/rows.js';
+import { backText, frontText, liveText, rangeText, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey, type RangeKey } from '../../../agent/compile/services/rows.js';
 import type { TranslatedSocket } from '../../../agent/kernel/udp-sockets.js';
 import type { RouteKey } from '../../../agent/kernel/route-table.js';
 import { FakeTable } from '../../support/fake-table.js';
@@ -43,6 +43,7 @@ export class MemoryKernel implements NodeKernel {
     fronts: fake<FrontKey, FrontRow>('canal_front', frontText),
     backs: fake<BackKey, BackendAddress>('canal_back', backText),
     live: fake<LiveKey, 0>('canal_live', liveText),
+    ranges: fake<RangeKey, 0>('canal_range', rangeText),
     sockets: fake<SocketKey, SocketRow>('socket', (k) => `${k.program} ${k.family}`),
   } satisfies KernelTables;
   readonly families = new Set([4] as const);

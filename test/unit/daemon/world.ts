@@ -24,7 +24,7 @@ export const node = (name: string, podCidr: string | undefined, address: string,
 
 export const pod = (name: string, address: string, nodeName = 'one', labels: Record<string, string> = { app: name }): Pod => ({
   namespace: 'shop', name, uid: '', labels, serviceAccount: 'default', nodeName, hostNetwork: false,
-  addresses: [IpAddress.parse(address)!], finished: false, namedPorts: [],
+  addresses: [IpAddress.parse(address)!], finished: false, namedPorts: [], hostPorts: [],
 });
 
 /** Lets `from` reach `to` on TCP 80 and isolates `to`. */

@@ -34,7 +34,7 @@ describe('a pod', () => {
     expect(problems).toEqual([]);
     expect({ ...value, addresses: value!.addresses.map(String) }).toEqual({
       namespace: 'shop', name: 'api-0', uid: 'u1', labels: { app: 'api' }, serviceAccount: 'api', nodeName: 'n1', hostNetwork: false,
-      addresses: ['10.42.0.5', 'fd00::5'], finished: false, namedPorts: [{ name: 'http', protocol: 6, port: 80 }],
+      addresses: ['10.42.0.5', 'fd00::5'], finished: false, namedPorts: [{ name: 'http', protocol: 6, port: 80 }], hostPorts: [],
     });
   });
 

@@ -14,7 +14,7 @@ import { Random } from '../../oracle/random.js';
 // A small shop: `api` and `db` are on this node, the others are not.
 const http: NamedPort = { name: 'http', protocol: TCP, port: 8080 };
 const pod = (name: string, address: string, labels: Record<string, string>, more: Partial<Pod> = {}): Pod => ({
-  namespace: 'shop', name, uid: name, labels, serviceAccount: 'default', nodeName: 'elsewhere', hostNetwork: false, addresses: [IpAddress.parse(address)!], finished: false, namedPorts: [], ...more,
+  namespace: 'shop', name, uid: name, labels, serviceAccount: 'default', nodeName: 'elsewhere', hostNetwork: false, addresses: [IpAddress.parse(address)!], finished: false, namedPorts: [], hostPorts: [], ...more,
 });
 const API = pod('api', '10.42.0.3', { app: 'api' }, { nodeName: 'here', namedPorts: [http] });
 const DB = pod('db', '10.42.0.4', { app: 'db' }, { nodeName: 'here', namedPorts: [{ name: 'http', protocol: TCP, port: 9000 }] });

@@ -1,5 +1,5 @@
 import { IpAddress } from '../../../agent/base/address.js';
-import type { Node } from '../../../agent/model/objects.js';
+import type { HostPort, Node, Pod } from '../../../agent/model/objects.js';
 import type { EndpointSlice, Service, ServicePort, SliceEndpoint } from '../../../agent/model/service.js';
 import type { Snapshot } from '../../../agent/model/snapshot.js';
 
@@ -35,11 +35,21 @@ export const node = (zone: string): Node => ({
   name: NODE, labels: zone === '' ? {} : { 'topology.kubernetes.io/zone': zone }, podCidrs: [], internalAddresses: [], lease: undefined, flannelAnnotations: {}, networkUnavailable: undefined,
 });
 
+export const hostPort = (number: number, port: number, parts: Partial<HostPort> = {}): HostPort => ({ hostIp: undefined, hostPort: number, protocol: TCP, port, ...parts });
+
+/** A pod of `shop` on this node. */
+export const pod = (name: string, hostPorts: readonly HostPort[], parts: Partial<Pod> = {}): Pod => ({
+  namespace: 'shop', name, uid: name, labels: {}, serviceAccount: 'default', nodeName: NODE, hostNetwork: false, addresses: [], finished: false, namedPorts: [], hostPorts, ...parts,
+});
+
+/** As CNI made it. */
+export const local = (name: string, ...addresses: readonly string[]) => ({ namespace: 'shop', pod: name, addresses: addresses.map(address) });
+
 const keyed = <T extends { readonly namespace: string; readonly name: string }>(list: readonly T[]): Map<string, T> => new Map(list.map((one) => [`${one.namespace}/${one.name}`, one]));
 
-export function snapshot(services: readonly Service[], slices: readonly EndpointSlice[], zone = ''): Snapshot {
+export function snapshot(services: readonly Service[], slices: readonly EndpointSlice[], zone = '', pods: readonly Pod[] = []): Snapshot {
   return {
-    namespaces: new Map(), pods: new Map(), nodes: new Map([[NODE, node(zone)]]), policies: new Map(), tiers: new Map(), problems: [],
+    namespaces: new Map(), pods: keyed(pods), nodes: new Map([[NODE, node(zone)]]), policies: new Map(), tiers: new Map(), problems: [],
     services: keyed(services), endpointSlices: keyed(slices),
   };
 }

@@ -11,7 +11,7 @@ import { Random, testSeed } from '../../support/random.js';
 
 const pod = (name: string, address = '10.0.0.1', labels: Record<string, string> = {}): Pod => ({
   namespace: 'ns', name, uid: 'u', labels, serviceAccount: 'default', nodeName: 'n1', hostNetwork: false,
-  addresses: [IpAddress.parse(address)!], finished: false, namedPorts: [],
+  addresses: [IpAddress.parse(address)!], finished: false, hostPorts: [], namedPorts: [],
 });
 const namespace = (name: string, label = ''): Namespace => ({ name, labels: { label } });
 const node = (name: string, type = 'vxlan'): Node => ({
