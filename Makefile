@@ -5,7 +5,7 @@ ROOT := $(CURDIR)
 # Node from the machine where it is 20 or newer, else the one that deploy/build-machine.sh brings.
 export PATH := $(ROOT)/build/toolchain/node_modules/.bin:$(ROOT)/node_modules/.bin:$(PATH)
 
-.PHONY: build demo test test-long bench lint clean machine bpf native image
+.PHONY: build demo test test-long test-kubernetes bench lint clean machine bpf native image
 all: build
 
 machine:
@@ -41,6 +41,10 @@ test: lint
 
 test-long: build
 	@CANAL_ORACLE_PAIRS=1000000 CANAL_IPAM_REQUESTS=2000 CANAL_AGENT_KILLS=50 CANAL_FUZZ_FRAMES=1000000 test/run.sh test/oracle test/lab
+
+# On a cluster without a network plugin: make test-kubernetes KUBECONFIG=FILE NODE_EXEC='docker exec -i'; test/kubernetes/README.md says what else it takes.
+test-kubernetes: build image
+	@KUBECONFIG='$(KUBECONFIG)' NODE_EXEC='$(NODE_EXEC)' test/kubernetes/run.sh
 
 demo: build
 	@node build/agent/cli/main.js demo

@@ -19,12 +19,13 @@ const NET_DIR = '/host/etc/cni/net.d';
 
 /** `canal install-cni`: plugin and configuration into the node's directories, with the variables of Calico's installer. */
 export function registerInstallCni(program: Command): void {
+  const { bin, net } = cniDirectories();
   program
     .command('install-cni')
     .description('install the CNI plugin and its configuration on this node')
     .option('--plugin <file>', 'the plugin binary', PLUGIN)
-    .option('--bin-dir <directory...>', 'where plugins go', inPod() ? BIN_DIRS : ['/opt/cni/bin'])
-    .option('--net-dir <directory>', 'where the configuration goes', inPod() ? NET_DIR : '/etc/cni/net.d')
+    .option('--bin-dir <directory...>', 'where plugins go', bin)
+    .option('--net-dir <directory>', 'where the configuration goes', net)
     .option('--replace-calico', "replace another plugin called calico (kept as calico.before-canal)")
     .action(async (flags: Flags) => {
       const log = createLogger('info', { component: 'install-cni' });
@@ -35,6 +36,11 @@ export function registerInstallCni(program: Command): void {
 }
 
 const inPod = (): boolean => existsSync('/host');
+
+/** Where plugins and configurations are: the node's own, as this process sees them. */
+export function cniDirectories(): { readonly bin: string[]; readonly net: string } {
+  return inPod() ? { bin: BIN_DIRS, net: NET_DIR } : { bin: ['/opt/cni/bin'], net: '/etc/cni/net.d' };
+}
 
 function tell(log: Logger, { binaries, configName, config }: InstallReport): void {
   for (const [path, outcome] of binaries) {

@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   demo: async () => (await import('./demo.js')).registerDemo,
   bench: async () => (await import('./bench.js')).registerBench,
   'install-cni': async () => (await import('./install-cni.js')).registerInstallCni,
+  cleanup: async () => (await import('./commands/cleanup.js')).register,
   version: async () => (await import('./commands/version.js')).register,
 };
 

@@ -68,7 +68,8 @@ function keep(path: string): void {
   linkSync(path, `${path}.before-canal`);
 }
 
-function isOurs(path: string): boolean {
+/** Whether this file is our plugin, of whatever version. */
+export function isOurs(path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat !== undefined && stat.size <= LARGEST_OURS && readFileSync(path).includes(MARK);
 }

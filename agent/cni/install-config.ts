@@ -86,7 +86,7 @@ export function installConfig(directory: string, name: string, text: string, old
 }
 
 /** A Canal's own `type: calico` file counts as somebody else's: its node may want it back. */
-function usesCanal(text: string): boolean {
+export function usesCanal(text: string): boolean {
   try {
     const json: unknown = JSON.parse(text);
     if (!isObject(json)) return false;

@@ -1,9 +1,21 @@
-import { describe } from 'vitest';
+import { beforeAll, describe } from 'vitest';
+import { kubectl } from './cluster.js';
 import { install } from './steps/install.js';
+import { permissions } from './steps/permissions.js';
+import { nodeStates, removal, type NodeState } from './steps/removal.js';
 import { traffic } from './steps/traffic.js';
 import { upgrade } from './steps/upgrade.js';
+
+let before: ReadonlyMap<string, NodeState> | undefined;
+
+beforeAll(async () => {
+  const there = await kubectl('-n', 'kube-system', 'get', 'daemonset', 'canal', '--ignore-not-found', '-o', 'name');
+  if (there === '') before = await nodeStates();
+});
 
 // In this order: each part finds the cluster as the part before left it.
 describe('install', install);
 describe('traffic', traffic);
 describe('upgrade', upgrade);
+describe('permissions', permissions);
+describe('removal', () => removal(() => before));
