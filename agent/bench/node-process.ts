@@ -6,7 +6,8 @@ import { compile } from '../compile/compile.js';
 import type { LocalEndpoint, NodeFacts } from '../compile/desired.js';
 import { PolicyCompiler } from '../compile/policy/compiler.js';
 import { openKernel } from '../daemon/kernel.js';
-import { createLedgers, want } from '../daemon/ledgers.js';
+import { createLedgers } from '../daemon/ledgers.js';
+import { Wishes } from '../daemon/wishes.js';
 import type { Device, NodeKernel } from '../daemon/node-kernel.js';
 import { OverlayPlanner } from '../daemon/overlay-planner.js';
 import { loadSettings } from '../daemon/settings/load.js';
@@ -45,7 +46,7 @@ function main(order: NodeOrder): void {
   const planner = new OverlayPlanner({ nodeName: order.node, settings: { ...settings.uplink, blackholeRoute: false }, netConf, kernel, resolve: () => undefined, randomMac: () => vtepMac });
   const ledgers = createLedgers(kernel.tables);
   const reconciler = new Reconciler(Object.values(ledgers), kernel.epoch, () => systemClock.monotonic());
-  want(ledgers, desired(order, kernel, planner, settings), kernel.families);
+  new Wishes(ledgers, kernel.families).want(desired(order, kernel, planner, settings));
   const outcome = reconciler.apply();
   if (outcome.troubles.length > 0 || outcome.blocked > 0) throw new CanalError('KERNEL', `cannot set up ${order.node}: ${JSON.stringify(outcome.troubles.slice(0, 3))}`);
   process.stdout.write(`ready ${totalWrites(outcome)}\n`);

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { compile, type DesiredState } from '../compile/compile.js';
@@ -11,13 +12,14 @@ import { mergeOutcomes, type Outcome } from '../reconcile/outcome.js';
 import { Reconciler } from '../reconcile/reconciler.js';
 import { Scheduler } from '../reconcile/scheduler.js';
 import { ApplyRecord } from './apply-record.js';
-import { createLedgers, want, type Ledgers } from './ledgers.js';
+import { createLedgers, type Ledgers } from './ledgers.js';
 import type { LocalEndpoints } from './local-endpoints.js';
 import type { Change } from '../kernel/monitor.js';
 import type { Device, NodeKernel } from './node-kernel.js';
 import type { OverlayPlanner, PlannedOverlay } from './overlay-planner.js';
 import { POLICY_TABLES, policyWay } from './policy-way.js';
 import { ServiceRows } from './service-rows.js';
+import { Wishes } from './wishes.js';
 
 export interface ApplyLoopOptions {
   readonly kernel: NodeKernel;
@@ -71,10 +73,15 @@ export class ApplyLoop {
   readonly #reconciler: Reconciler;
   readonly #scheduler: Scheduler;
   readonly #compiler = new PolicyCompiler();
+  readonly #wishes: Wishes;
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
   #snapshot: Snapshot | undefined;
-  #facts: { devices: readonly Device[]; addresses: readonly DeviceAddress[] } | undefined;
+  #facts: KernelFacts | undefined;
+  /** The policy that the maps hold, while nothing of it failed. */
+  #standing: PolicyState | undefined;
+  /** What the last compile looked at, but for policy. */
+  #compiled: Compiled | undefined;
   #view: AppliedView | undefined;
   #stale = true;
   #relistAtMs = 0;
@@ -86,6 +93,7 @@ export class ApplyLoop {
   constructor(private readonly options: ApplyLoopOptions) {
     const { kernel, clock } = options;
     this.ledgers = createLedgers(kernel.tables);
+    this.#wishes = new Wishes(this.ledgers, kernel.families);
     this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
@@ -193,41 +201,50 @@ export class ApplyLoop {
 
   #compile(snapshot: Snapshot): Omit<AppliedView, 'outcome'> {
     const { kernel, planner, endpoints, settings } = this.options;
-    const { devices, addresses } = (this.#facts ??= { devices: kernel.devices(), addresses: kernel.addresses() });
-    const facts: NodeFacts = { nodeName: settings.nodeName, endpoints: endpoints.current(devices), hostAddresses: addresses.map((a) => a.address) };
-    const planned = planner.plan(snapshot, devices, addresses);
+    const known = (this.#facts ??= factsOf(kernel));
+    const { devices, addresses } = known;
+    const last = this.#compiled;
+    const facts = same(last?.facts, { nodeName: settings.nodeName, endpoints: endpoints.current(devices), hostAddresses: known.hostAddresses });
+    const replan = last?.known !== known || last.nodes !== snapshot.nodes;
+    const planned = replan ? planner.plan(snapshot, devices, addresses) : last.planned;
     this.record.overlayProblem(planned.problem);
+    this.#compiled = { known, nodes: snapshot.nodes, facts, planned };
     const policy = this.#compiler.compile(snapshot, facts);
-    return { snapshot, facts, devices, planned, desired: this.#desired(facts, devices, planned, policy) };
+    return { snapshot, facts, devices, planned, desired: this.#desired(facts, planned, policy) };
   }
 
-  #desired(facts: NodeFacts, devices: readonly Device[], planned: PlannedOverlay, policy: PolicyState): DesiredState {
-    const up = new Set(devices.filter((d) => d.up).map((d) => d.ifindex));
-    return compile({ facts, up, policy, ...planned, settings: this.options.settings });
+  /** The last state with another policy, where all else that goes into it is the same. */
+  #desired(facts: NodeFacts, planned: PlannedOverlay, policy: PolicyState): DesiredState {
+    const last = this.#view;
+    if (last?.facts === facts && last.planned === planned && last.desired.policy.endpoints === policy.endpoints) return { ...last.desired, policy };
+    return compile({ facts, up: this.#facts!.up, policy, ...planned, settings: this.options.settings });
   }
 
   /** Through the states on the way, policy tables only; then everything, with the removals. */
-  #reconcile({ facts, devices, planned, desired }: Omit<AppliedView, 'outcome'>): Outcome {
-    const { families } = this.options.kernel;
+  #reconcile({ facts, planned, desired }: Omit<AppliedView, 'outcome'>): Outcome {
     const passes: Outcome[] = [];
-    want(this.ledgers, desired, families);
-    for (const state of this.#way(facts, desired.policy)) {
-      want(this.ledgers, this.#desired(facts, devices, planned, state), families);
+    const standing = this.#differs() ? undefined : this.#standing;
+    this.#standing = undefined;
+    this.#wishes.want(desired);
+    for (const state of this.#differs() ? policyWay(this.ledgers, facts.endpoints, desired.policy, standing) : []) {
+      this.#wishes.want(this.#desired(facts, planned, state));
       const outcome = this.#reconciler.apply({ only: ['attachment', ...POLICY_TABLES], prune: false });
       passes.push(outcome);
       if (outcome.troubles.length === 0 && outcome.blocked === 0) continue;
       // Half of a step must not be followed by the next: policy stays here and is tried again, the rest goes on.
-      want(this.ledgers, desired, families);
+      this.#wishes.want(desired);
       return mergeOutcomes([...passes, this.#reconciler.apply({ only: OTHER_TABLES })]);
     }
-    want(this.ledgers, desired, families);
-    return mergeOutcomes([...passes, this.#reconciler.apply()]);
+    this.#wishes.want(desired);
+    const outcome = this.#reconciler.apply();
+    if (outcome.troubles.length === 0 && outcome.blocked === 0) this.#standing = desired.policy;
+    return mergeOutcomes([...passes, outcome]);
   }
 
-  #way(facts: NodeFacts, next: PolicyState): readonly PolicyState[] {
+  /** Whether policy in the kernel is other than was asked for. */
+  #differs(): boolean {
     const { rules, tables, peers, cidrs, endpoints } = this.ledgers;
-    const moves = [rules, tables, peers, cidrs, endpoints].some((ledger) => ledger.differs());
-    return moves ? policyWay(this.ledgers, facts.endpoints, next) : [];
+    return [rules, tables, peers, cidrs, endpoints].some((ledger) => ledger.differs());
   }
 
   /** Takes note of what the kernel says has changed. @returns tables to compare where nothing else has changed */
@@ -268,3 +285,30 @@ export class ApplyLoop {
 }
 
 const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
+
+/** What the kernel says of the node's devices. */
+interface KernelFacts {
+  readonly devices: readonly Device[];
+  readonly addresses: readonly DeviceAddress[];
+  readonly hostAddresses: readonly IpAddress[];
+  /** ifindexes of devices that are up. */
+  readonly up: ReadonlySet<number>;
+}
+
+interface Compiled {
+  readonly known: KernelFacts;
+  readonly nodes: Snapshot['nodes'];
+  readonly facts: NodeFacts;
+  readonly planned: PlannedOverlay;
+}
+
+function factsOf(kernel: NodeKernel): KernelFacts {
+  const [devices, addresses] = [kernel.devices(), kernel.addresses()];
+  return { devices, addresses, hostAddresses: addresses.map((a) => a.address), up: new Set(devices.filter((d) => d.up).map((d) => d.ifindex)) };
+}
+
+/** The last facts themselves where they say the same. */
+function same(last: NodeFacts | undefined, now: NodeFacts): NodeFacts {
+  const kept = last?.hostAddresses === now.hostAddresses && last.endpoints.length === now.endpoints.length && last.endpoints.every((e, i) => e === now.endpoints[i]);
+  return kept ? last : now;
+}

@@ -10,9 +10,10 @@ export const POLICY_TABLES: readonly TableName[] = ['canal_rule', 'canal_table',
  * The states to pass through from what the maps hold to `next`, so that no
  * packet on the way is judged by a mixture of old and new. Empty where nothing
  * is in the way, as at the first start.
+ * @param standing the state that the maps hold, where it is known; otherwise their rows are gone through
  */
-export function policyWay(ledgers: Ledgers, endpoints: readonly LocalEndpoint[], next: PolicyState): readonly PolicyState[] {
-  const previous = policyMaps(ledgers, endpoints);
+export function policyWay(ledgers: Ledgers, endpoints: readonly LocalEndpoint[], next: PolicyState, standing?: PolicyState): readonly PolicyState[] {
+  const previous = standing ?? policyMaps(ledgers, endpoints);
   if (previous.endpoints.size === 0) return []; // nobody to judge
   return transition(previous, next).filter((state) => state !== next);
 }

@@ -2,6 +2,7 @@ import { failedAgain, type Failure } from './backoff.js';
 import { diff, type Changes, type Keyed, type Rows } from './diff.js';
 import type { Relations } from './relations.js';
 import type { Table } from './table.js';
+import { TokenCounts } from './token-counts.js';
 
 /** Whose idea a step was: the wish changed, or the kernel did behind our back. */
 export type Cause = 'wanted' | 'mended';
@@ -27,7 +28,12 @@ export interface AnyLedger {
   /** What the removal of a row in the kernel waits for. */
   after(key: string): readonly string[];
   allProvided(): readonly string[];
-  referredNow(into: Set<string>): void;
+  /** Whether a row that is wanted provides the token. */
+  wants(token: string): boolean;
+  /** Whether a row in the kernel refers to it. */
+  refersNow(token: string): boolean;
+  /** Whether doing this may change a verdict. */
+  judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean;
   settle(): void;
 }
 
@@ -49,6 +55,9 @@ export class Ledger<Key, Row> implements AnyLedger {
   #suspects: Set<string> | undefined;
   /** Keys whose wish was patched since the last apply. */
   readonly #patched = new Set<string>();
+  /** What the wish provides and what the kernel's rows refer to; made when first asked for, and then kept up. */
+  #provided: TokenCounts | undefined;
+  #referred: TokenCounts | undefined;
 
   constructor(
     readonly table: Table<Key, Row>,
@@ -85,6 +94,7 @@ export class Ledger<Key, Row> implements AnyLedger {
     for (const row of rows) desired.set(this.table.keyText(row.key), row);
     this.#desired = desired;
     this.#suspects = undefined;
+    this.#provided = undefined;
   }
 
   /** Changes some rows of the wish; the rest of it stands. */
@@ -95,12 +105,15 @@ export class Ledger<Key, Row> implements AnyLedger {
     };
     for (const key of gone) {
       const text = this.table.keyText(key);
+      this.#provided?.remove(this.provides(text, 'desired'));
       this.#desired.delete(text);
       touch(text);
     }
     for (const row of put) {
       const text = this.table.keyText(row.key);
+      this.#provided?.remove(this.provides(text, 'desired'));
       this.#desired.set(text, row);
+      this.#provided?.add(this.provides(text, 'desired'));
       touch(text);
     }
   }
@@ -109,11 +122,13 @@ export class Ledger<Key, Row> implements AnyLedger {
   hold(): void {
     this.#desired = new Map(this.actual());
     this.#suspects = undefined;
+    this.#provided = undefined;
   }
 
   invalidate(): void {
     this.#actual = undefined;
     this.#suspects = undefined;
+    this.#referred = undefined;
   }
 
   /** @throws what the table's `list` throws */
@@ -184,12 +199,24 @@ export class Ledger<Key, Row> implements AnyLedger {
     return [...this.#desired.keys()].flatMap((key) => this.provides(key, 'desired'));
   }
 
-  /** Adds every token that a row in the kernel refers to. */
-  referredNow(into: Set<string>): void {
-    if (this.relations.refers === undefined || this.relations.countsNoUse === true) return;
-    for (const { key, row } of this.#actual?.values() ?? []) {
-      for (const token of this.relations.refers(key, row)) into.add(token);
-    }
+  wants(token: string): boolean {
+    this.#provided ??= new TokenCounts(Array.from(this.#desired.keys(), (key) => this.provides(key, 'desired')));
+    return this.#provided.has(token);
+  }
+
+  refersNow(token: string): boolean {
+    if (this.relations.refers === undefined || this.relations.countsNoUse === true || this.#actual === undefined) return false;
+    this.#referred ??= new TokenCounts(Array.from(this.#actual.values(), (row) => this.#tokens(row)));
+    return this.#referred.has(token);
+  }
+
+  judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean {
+    if (this.relations.judges === undefined) return true;
+    const rows = keys.map((key) => {
+      const [before, after] = [this.#actual?.get(key), verb === 'upsert' ? this.#desired.get(key) : undefined];
+      return { key: (after ?? before)!.key, before: before?.row, after: after?.row };
+    });
+    return this.relations.judges(rows);
   }
 
   /** The apply is over: from here on a difference is somebody else's doing. Drops failures of what nobody wants any more. */
@@ -201,6 +228,19 @@ export class Ledger<Key, Row> implements AnyLedger {
       const unwanted = failure.wish !== undefined ? !this.#desired.has(key) : this.#actual?.has(key) === false;
       if (unwanted) this.#failures.delete(key);
     }
+  }
+
+  #tokens({ key, row }: Keyed<Key, Row>): readonly string[] {
+    return this.relations.refers!(key, row);
+  }
+
+  /** The kernel has the row now, or has none. */
+  #store(text: string, row: Keyed<Key, Row> | undefined): void {
+    const before = this.#actual!.get(text);
+    if (this.#referred !== undefined && before !== undefined) this.#referred.remove(this.#tokens(before));
+    if (this.#referred !== undefined && row !== undefined) this.#referred.add(this.#tokens(row));
+    if (row === undefined) this.#actual!.delete(text);
+    else this.#actual!.set(text, row);
   }
 
   #differences(): Changes {
@@ -234,8 +274,7 @@ export class Ledger<Key, Row> implements AnyLedger {
       this.#failures.delete(key);
       this.#open.delete(key);
       this.#suspects?.delete(key);
-      if (wish === undefined) this.#actual!.delete(key);
-      else this.#actual!.set(key, wish);
+      this.#store(key, wish);
     });
   }
 }

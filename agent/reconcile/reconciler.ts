@@ -92,7 +92,7 @@ class Run {
     const ledger = this.ledgers.get(phase.table)!;
     const due = phase.verb === 'upsert' ? this.#writable(ledger, keys) : this.#removable(ledger, keys);
     if (due.length === 0) return;
-    if (phase.judged && !this.#openEpoch()) {
+    if (phase.judged && ledger.judges(due, phase.verb) && !this.#openEpoch()) {
       this.#miss(ledger, due, phase.verb);
       return;
     }
@@ -144,12 +144,8 @@ class Run {
   }
 
   #removable(ledger: AnyLedger, keys: readonly string[]): string[] {
-    const referred = new Set<string>();
-    const wanted = new Set<string>();
-    if (ledger.shared) {
-      for (const token of ledger.allProvided()) wanted.add(token);
-      for (const other of this.ledgers.values()) other.referredNow(referred);
-    }
+    const referred = (token: string): boolean => [...this.ledgers.values()].some((other) => other.refersNow(token));
+    const wanted = (token: string): boolean => ledger.wants(token);
     return keys.filter((key) => {
       if (!ledger.has(key) || ledger.resting(key, 'remove', this.nowMs)) return false;
       const used = ledger.shared && inUse(ledger.provides(key, 'actual'), referred, wanted);

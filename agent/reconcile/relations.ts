@@ -21,8 +21,17 @@ export interface Relations<Key, Row> {
   after?(key: Key, row: Row): readonly string[];
   /** Rule 2 leaves this table out: its rows go when nobody wants them, and what they refer to is not in use by that. For tables of very many rows. */
   readonly countsNoUse?: true;
+  /** Whether these changes, about to be made in one phase, may change what some packet is told. Left out: they may. */
+  judges?(rows: readonly RowChange<Key, Row>[]): boolean;
   /** Within the table: rows of higher rank are written first and removed last (long prefixes, so that no address ever shows a class it neither had nor gets). */
   rank?(key: Key): number;
+}
+
+/** Undefined: no row. */
+export interface RowChange<Key, Row> {
+  readonly key: Key;
+  readonly before: Row | undefined;
+  readonly after: Row | undefined;
 }
 
 /** Rules 1 and 3. */
@@ -31,6 +40,6 @@ export function blockedBy(tokens: readonly string[], missing: ReadonlySet<string
 }
 
 /** Rule 2. */
-export function inUse(provides: readonly string[], referred: ReadonlySet<string>, wanted: ReadonlySet<string>): boolean {
-  return provides.some((token) => !wanted.has(token)) && provides.every((token) => referred.has(token));
+export function inUse(provides: readonly string[], referred: (token: string) => boolean, wanted: (token: string) => boolean): boolean {
+  return provides.some((token) => !wanted(token)) && provides.every((token) => referred(token));
 }

@@ -1,0 +1,120 @@
+import type { Family } from '../base/address.js';
+import { changesBetween } from '../base/versioned-map.js';
+import { FROM_OVERLAY, FROM_UPLINK, TO_UPLINK, type DesiredState } from '../compile/compile.js';
+import { OVERLAY_FIELDS, type ConfigRow } from '../compile/config.js';
+import type { PolicyState, RuleRow, Verdict } from '../compile/desired.js';
+import type { Keyed } from '../reconcile/diff.js';
+import type { Ledger } from '../reconcile/ledger.js';
+import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
+import type { Ledgers } from './ledgers.js';
+
+/**
+ * Hands desired states to the ledgers, as rows. What is the same object as in
+ * the state before is not looked at again, and of policy only the differences
+ * are, so that a change costs what it changes. Map rows of families whose
+ * programs are not loaded are left out.
+ */
+export class Wishes {
+  /** What each ledger's wish was made of. */
+  readonly #sources = new Map<object, unknown>();
+  #policy: PolicyState | undefined;
+
+  constructor(
+    private readonly ledgers: Ledgers,
+    private readonly families: ReadonlySet<Family>,
+  ) {}
+
+  want(state: DesiredState): void {
+    const { ledgers } = this;
+    this.#set(ledgers.sysctls, state.sysctls, () => [...state.sysctls].map(([key, row]) => ({ key, row })));
+    this.#set(ledgers.attachments, state.attachments, () => state.attachments.map((row) => ({ key: row, row })));
+    this.#set(ledgers.routes, state.routes, () => state.routes.map((row) => ({ key: row, row })));
+    this.#set(ledgers.config, state.config, () => [{ key: 'config' as const, row: state.config }]);
+    if (state.overlayKnown) this.#overlay(state);
+    else this.#holdOverlay(state);
+    this.#set(ledgers.local, state.local, () => [...state.local.values()].map(({ address, ifindex }) => ({ key: address, row: ifindex })).filter(this.#loaded));
+    this.#set(ledgers.endpoints, state.endpoints, () => [...state.endpoints].map(([key, row]) => ({ key, row })));
+    this.#followPolicy(state.policy);
+  }
+
+  #overlay(state: DesiredState): void {
+    const { ledgers } = this;
+    this.#set(ledgers.links, state.links, () => state.links.map((row) => ({ key: row.name, row })));
+    this.#set(ledgers.addresses, state.addresses, () => state.addresses.map((row) => ({ key: row, row })));
+    this.#set(ledgers.fdb, state.fdb, () => state.fdb.map((row) => ({ key: row, row })));
+    this.#set(ledgers.neighbours, state.neighbours, () => state.neighbours.map((row) => ({ key: row, row })));
+    this.#set(ledgers.nomasq, state.nomasq, () => state.nomasq.map((key) => ({ key, row: 0 as const })).filter(this.#loaded));
+    this.#set(ledgers.nexthops, state.nexthops, () => [...state.nexthops.values()].map(({ cidr, nexthop }) => ({ key: cidr, row: nexthop })).filter(this.#loaded));
+  }
+
+  /** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */
+  #holdOverlay(state: DesiredState): void {
+    const { ledgers } = this;
+    for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops, ledgers.nomasq]) {
+      ledger.hold();
+      this.#sources.delete(ledger);
+    }
+    for (const ledger of [ledgers.routes, ledgers.attachments, ledgers.config]) this.#sources.delete(ledger);
+    const pods = new Set(state.attachments.map((row) => row.ifindex));
+    const others = <K, R extends { readonly ifindex: number }>(rows: ReadonlyMap<string, Keyed<K, R>>): Keyed<K, R>[] => [...rows.values()].filter(({ row }) => !pods.has(row.ifindex));
+    ledgers.routes.want([...state.routes.map((row) => ({ key: row, row })), ...others(ledgers.routes.actual())]);
+    ledgers.attachments.want([
+      ...state.attachments.map((row) => ({ key: row, row })),
+      ...others(ledgers.attachments.actual()).filter(({ row }) => OVERLAY_PROGRAMS.has(row.program)),
+    ]);
+    const config = ledgers.config.actual().get('config')?.row;
+    if (config !== undefined) {
+      const held = Object.fromEntries(OVERLAY_FIELDS.map((field) => [field, config[field]])) as Partial<ConfigRow>;
+      ledgers.config.want([{ key: 'config', row: { ...state.config, ...held } }]);
+    }
+  }
+
+  #followPolicy(policy: PolicyState): void {
+    const { rules, tables, peers, cidrs } = this.ledgers;
+    const before = this.#policy;
+    const none = new Map<never, never>();
+    follow(rules, before?.rows, policy.rows, ruleRows);
+    if (before === undefined) tables.want([...policy.tables].flatMap(([table, now]) => [...entries(table, none, now).put]));
+    else for (const [table, was, is] of changesBetween(before.tables, policy.tables)) tables.patch(...arrays(entries(table, was ?? none, is ?? none)));
+    follow(peers, before?.peers, policy.peers, (_text, { address, classId }) => [{ key: address, row: classId }].filter(this.#loaded));
+    follow(cidrs, before?.cidrs, policy.cidrs, (_text, { cidr, classId }) => [{ key: cidr, row: classId }].filter(this.#loaded));
+    this.#policy = policy;
+  }
+
+  #set<Key, Row>(ledger: Ledger<Key, Row>, source: unknown, rows: () => Iterable<Keyed<Key, Row>>): void {
+    if (this.#sources.get(ledger) === source) return;
+    ledger.want(rows());
+    this.#sources.set(ledger, source);
+  }
+
+  readonly #loaded = ({ key }: { readonly key: { readonly family: Family } }): boolean => this.families.has(key.family);
+}
+
+const OVERLAY_PROGRAMS: ReadonlySet<string> = new Set([FROM_OVERLAY, FROM_UPLINK, TO_UPLINK]);
+
+/** Makes a wish that was one version of a map into another, or into all of it. */
+function follow<K, V, Key, Row>(ledger: Ledger<Key, Row>, before: ReadonlyMap<K, V> | undefined, now: ReadonlyMap<K, V>, rowsOf: (key: K, value: V) => Keyed<Key, Row>[]): void {
+  if (before === undefined) return ledger.want([...now].flatMap(([key, value]) => rowsOf(key, value)));
+  for (const [key, was, is] of changesBetween(before, now)) {
+    ledger.patch(is === undefined ? [] : rowsOf(key, is), was === undefined ? [] : rowsOf(key, was).map((row) => row.key));
+  }
+}
+
+const ruleRows = (rows: bigint, list: readonly RuleRow[]): Keyed<RuleKey, Verdict>[] => list.map(({ verdict, ...at }) => ({ key: { rows, ...at }, row: verdict }));
+
+interface Entries {
+  readonly put: Keyed<TableKey, bigint>[];
+  readonly gone: TableKey[];
+}
+
+/** What is other in a table's entries. */
+function entries(table: bigint, before: ReadonlyMap<bigint, bigint>, now: ReadonlyMap<bigint, bigint>): Entries {
+  const changes: Entries = { put: [], gone: [] };
+  for (const [classId, , rows] of changesBetween(before, now)) {
+    if (rows === undefined) changes.gone.push({ table, classId });
+    else changes.put.push({ key: { table, classId }, row: rows });
+  }
+  return changes;
+}
+
+const arrays = ({ put, gone }: Entries): [Keyed<TableKey, bigint>[], TableKey[]] => [put, gone];
