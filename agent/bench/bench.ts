@@ -1,46 +1,44 @@
 import { execFileSync } from 'node:child_process';
-import { cpus, loadavg } from 'node:os';
+import { loadavg } from 'node:os';
 import { VERSION } from '../base/version.js';
-import { createContender, type Contender } from './contenders.js';
-import { removeLeftovers } from './lab.js';
-import { load } from './load.js';
-import type { PolicySize } from './policies.js';
-import { machineFacts, rowsOf, type Metric, type Path, type Report, type Round, type Row } from './report.js';
+import type { Contender, Driver, Figure } from './driver.js';
+import { machineFacts, rowOf, type Metric, type Path, type Report, type Row } from './report.js';
+import type { Section, SectionRow } from './section.js';
+import { sizeName } from './size.js';
 
 export interface BenchOptions {
-  readonly contenders: readonly string[];
-  /** The contender that every ratio is to; one of them. */
-  readonly against: string;
-  readonly paths: readonly Path[];
-  readonly metrics: readonly Metric[];
-  /** One scenario each. */
-  readonly sizes: readonly PolicySize[];
+  readonly driver: Driver;
+  /** One after the other. */
+  readonly sections: readonly Section[];
+  /** Measurements of each entry. */
   readonly rounds: number;
   /** Of one measurement. */
   readonly warmMs: number;
   readonly countMs: number;
   readonly perCpuSecond: boolean;
-  /** Called as soon as the rows of one table are known. */
+  /** Called as soon as the rows of one path and metric are known. */
   readonly onRows: (rows: readonly Row[]) => void;
-  /** A measurement that gave no number, or labs being built. */
+  /** A measurement that gave no number, or how far the run is. */
   readonly onNotice: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
+/** Figures of every entry, by entry; undefined: none. */
+type Round = readonly (Figure | undefined)[];
+
 /**
- * Measures every contender in every scenario, interleaved: each round takes one
+ * Measures every entry of every section, interleaved: each round takes one
  * measurement of each, one right after another, so that what else the machine
  * does meanwhile falls on all alike.
  */
 export async function bench(options: BenchOptions): Promise<Report> {
-  removeLeftovers();
   const loadBefore = loadavg()[0]!;
   const rows: Row[] = [];
-  for (const size of options.sizes) {
-    const contenders = await createAll(options, size);
+  for (const section of options.sections) {
+    const contenders = await createAll(options, section);
     try {
-      for (const path of options.paths) {
-        for (const metric of options.metrics) rows.push(...(await measure(options, contenders, scenarioName(size), path, metric)));
+      for (const path of section.paths) {
+        for (const metric of section.metrics) rows.push(...(await measure(options, section, contenders, path, metric)));
       }
     } finally {
       await closeAll(contenders);
@@ -50,14 +48,16 @@ export async function bench(options: BenchOptions): Promise<Report> {
   return { machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, commit: commit(), rows };
 }
 
-export const scenarioName = ({ policies, cidrs }: PolicySize): string => `${policies} policies, ${cidrs} CIDRs`;
+/** Ids go on from section to section: what a lab has left behind must not be in the way of the next. */
+let made = 0;
 
-async function createAll(options: BenchOptions, size: PolicySize): Promise<Map<string, Contender>> {
-  const contenders = new Map<string, Contender>();
+async function createAll(options: BenchOptions, section: Section): Promise<Contender[]> {
+  const contenders: Contender[] = [];
   try {
-    for (const [i, name] of options.contenders.entries()) {
-      options.onNotice(`${scenarioName(size)}: building the lab of ${name}`);
-      contenders.set(name, await createContender(name, `${process.pid}-${i}`, size));
+    for (const entry of section.entries) {
+      options.signal?.throwIfAborted();
+      options.onNotice(`${entry.contender}, ${sizeName(entry.size)}: being set up`);
+      contenders.push(await options.driver.create(entry, made++));
     }
     return contenders;
   } catch (error) {
@@ -66,43 +66,30 @@ async function createAll(options: BenchOptions, size: PolicySize): Promise<Map<s
   }
 }
 
-async function closeAll(contenders: ReadonlyMap<string, Contender>): Promise<void> {
-  for (const contender of contenders.values()) await contender.close();
+async function closeAll(contenders: readonly Contender[]): Promise<void> {
+  for (const contender of contenders) await contender.close();
 }
 
-async function measure(options: BenchOptions, contenders: ReadonlyMap<string, Contender>, scenario: string, path: Path, metric: Metric): Promise<Row[]> {
+async function measure(options: BenchOptions, section: Section, contenders: readonly Contender[], path: Path, metric: Metric): Promise<Row[]> {
+  options.onNotice(`${path} ${metric}: ${options.rounds} rounds of ${contenders.length}`);
   const rounds: Round[] = [];
-  let unit = '';
   for (let i = 0; i < options.rounds; i++) {
-    const round = new Map<string, number | undefined>();
-    for (const [name, contender] of contenders) {
+    const round: (Figure | undefined)[] = [];
+    for (const [at, contender] of contenders.entries()) {
       options.signal?.throwIfAborted();
-      const result = await once(options, contender, path, metric).catch((error: unknown) => options.onNotice(`${name}: ${(error as Error).message}`));
-      round.set(name, result?.value);
-      unit = result?.unit ?? unit;
+      round.push(await contender.measure({ ...options, path, metric }).catch((error: unknown) => void options.onNotice(`${section.entries[at]!.contender}: ${(error as Error).message}`)));
     }
     rounds.push(round);
   }
-  const rows = rowsOf({ scenario, path, metric, against: options.against, unit, rounds });
+  const rows = section.rows.flatMap((row) => rowsOf(section, row, rounds, path, metric) ?? []);
   options.onRows(rows);
   return rows;
 }
 
-function once(options: BenchOptions, { lab, ends }: Contender, path: Path, metric: Metric): ReturnType<typeof load> {
-  const { client, server, address } = ends(path);
-  const { warmMs, countMs, perCpuSecond } = options;
-  return load({ metric, clientNetns: lab.netns(client), serverNetns: lab.netns(server), address, warmMs, countMs, perCpuSecond, ...processors(options, metric) });
-}
-
-/**
- * Question and answer on one processor: what is measured is the path, not how
- * long an idle one takes to wake. Streams and floods have one for each side,
- * unless it is work per processor time that is asked for: on one processor, the
- * kernel's part of it is done, and counted, in the ends' own time.
- */
-function processors({ perCpuSecond }: BenchOptions, metric: Metric): { readonly clientCpu: number; readonly serverCpu: number } {
-  const apart = !perCpuSecond && (metric === 'stream' || metric === 'stream8' || metric === 'udp-pps');
-  return { clientCpu: 0, serverCpu: apart && cpus().length > 1 ? 1 : 0 };
+function rowsOf(section: Section, { entry, against, scenario, againstName }: SectionRow, rounds: readonly Round[], path: Path, metric: Metric): Row | undefined {
+  const unit = rounds.map((round) => round[entry]?.unit).find((each) => each !== undefined) ?? '';
+  const what = { scenario, path, metric, contender: section.entries[entry]!.contender, against: againstName, unit };
+  return rowOf(what, rounds.map((round) => [round[entry]?.value, round[against]?.value]));
 }
 
 /** What was measured: the commit in a source tree, else the version. */

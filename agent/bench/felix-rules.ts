@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { NODES, PODS, PORT, type NodeName, type PodPlan } from './lab-plan.js';
-import { cidrsOf, type PolicySize } from './policies.js';
+import { cidrsOf } from './policies.js';
+import type { Size } from './size.js';
 
 /** What Felix 3.2x writes for one node: `ipset restore` text, then `iptables-restore` text. */
 export interface FelixRules {
@@ -16,8 +17,9 @@ const SCRATCH = '0x40000';
 /**
  * Felix's chains and sets for the same policies that canal gets: each is a set
  * of its peers, a chain, and two rules in each pod's chain, walked in order.
+ * To be added to what is there (`--noflush`): Felix puts itself before it.
  */
-export function felixRules(node: NodeName, size: PolicySize): FelixRules {
+export function felixRules(node: NodeName, size: Size): FelixRules {
   const pods = PODS.filter((pod) => pod.node === node);
   return { sets: ipSets(size), tables: [raw(), mangle(), nat(), filter(pods, size.policies)].join('') };
 }
@@ -26,7 +28,7 @@ const hash = (text: string, length: number): string => createHash('sha256').upda
 const setName = (policy: number): string => `cali40s:${hash(`set ${policy}`, 22)}`;
 const policyChain = (policy: number): string => `cali-pi-_${hash(`policy ${policy}`, 19)}`;
 
-function ipSets(size: PolicySize): string {
+function ipSets(size: Size): string {
   const lines: string[] = [];
   for (let policy = 0; policy < size.policies; policy++) {
     const name = setName(policy);
@@ -142,6 +144,7 @@ const fromPod = (): string[] => [
 ];
 
 function toPod(policies: number): string[] {
+  if (policies === 0) return [...KNOWN, ...profile('cali-pri-kns.bench')];
   const walk = Array.from({ length: policies }, (_, policy) => [
     `${unmarked(PASS)} -j ${policyChain(policy)}`,
     `${said('Return if policy accepted')} ${marked(ACCEPT)} -j RETURN`,

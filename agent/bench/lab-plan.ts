@@ -49,15 +49,19 @@ export const UPLINK_MTU = 1500;
 export const POD_MTU = 1450;
 export const HOST_MAC = 'ee:ee:ee:ee:ee:ee';
 export const PORT = 8080;
+export const NAMESPACE = 'bench';
 
 export interface Ends {
   readonly client: string;
   readonly server: string;
+  /** Where the server listens. */
   readonly address: string;
 }
 
+export const podAddress = (name: string): string => PODS.find((pod) => pod.name === name)!.address;
+
 /** Who asks whom on a path. */
-export const endsOf = (path: Path): Ends => (path === 'same' ? { client: 'a1', server: 'a2', address: '10.42.0.3' } : { client: 'a1', server: 'b1', address: '10.42.1.2' });
+export const endsOf = (path: Path): Ends => (path === 'same' ? { client: 'a1', server: 'a2', address: podAddress('a2') } : { client: 'a1', server: 'b1', address: podAddress('b1') });
 
 /** The physical limit: no node between the pods; no overlay between the nodes. */
 export const limitEndsOf = (path: Path): Ends => (path === 'same' ? { client: 'a1', server: 'a2', address: LIMIT.a2 } : { client: 'n1', server: 'n2', address: '10.0.0.2' });

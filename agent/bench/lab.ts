@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CanalError } from '../base/errors.js';
+import { findCgroup } from '../kernel/socket-table.js';
 import { HOST_MAC, LIMIT, NODES, OVERLAY, POD_MTU, PODS, UPLINK, UPLINK_MTU, type NodePlan, type PodPlan } from './lab-plan.js';
+import { run } from './lab-run.js';
 
 const NETNS_DIR = '/run/netns';
 const PREFIX = 'canal-bench';
@@ -28,6 +29,17 @@ export class BenchLab {
     return join(NETNS_DIR, this.#namespace(name));
   }
 
+  /**
+   * cgroup (v2) of everything that runs on the node that `name` is, or is on.
+   * @throws CanalError('CONFIG') where the machine has none
+   */
+  cgroup(name: string): string {
+    const node = PODS.find((pod) => pod.name === name)?.node ?? name;
+    const path = join(cgroupRoot(), `${PREFIX}-${this.id}-${node}`);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
   /** Runs a program in the namespace of a node or pod. */
   run(name: string, command: readonly string[], input = ''): string {
     return run('nsenter', [`--net=${this.netns(name)}`, ...command], input);
@@ -37,6 +49,7 @@ export class BenchLab {
     for (const name of [...PODS, ...NODES].map((each) => each.name)) {
       if (existsSync(this.netns(name))) run('ip', ['netns', 'del', this.#namespace(name)]);
     }
+    removeCgroups(new RegExp(`^${PREFIX}-${this.id}-`));
   }
 
   #namespace(name: string): string {
@@ -106,18 +119,22 @@ const SOCKETS = ['net.ipv4.ip_local_port_range=1024 65535', 'net.ipv4.tcp_max_tw
 
 /** Takes away what runs that were killed have left. */
 export function removeLeftovers(): void {
-  if (!existsSync(NETNS_DIR)) return;
-  for (const name of readdirSync(NETNS_DIR)) {
+  const dead = (name: string): boolean => {
     const pid = new RegExp(`^${PREFIX}-(\\d+)`).exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) run('ip', ['netns', 'del', name]);
-  }
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  };
+  for (const name of existsSync(NETNS_DIR) ? readdirSync(NETNS_DIR).filter(dead) : []) run('ip', ['netns', 'del', name]);
+  removeCgroups({ test: dead });
 }
 
-function run(program: string, args: readonly string[], input = ''): string {
-  try {
-    return execFileSync(program, args, { input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], maxBuffer: 1 << 28 });
-  } catch (error) {
-    const { stderr = '', message } = error as { stderr?: string; message: string };
-    throw new CanalError('KERNEL', `${program} ${args.join(' ')}: ${stderr.trim() || message}`, { cause: error });
-  }
+function removeCgroups(whose: { test(name: string): boolean }): void {
+  const root = findCgroup();
+  if (root === undefined) return;
+  for (const name of readdirSync(root).filter((each) => whose.test(each))) rmdirSync(join(root, name));
+}
+
+function cgroupRoot(): string {
+  const root = findCgroup();
+  if (root === undefined) throw new CanalError('CONFIG', 'no cgroup v2 is mounted: sockets cannot be translated');
+  return root;
 }

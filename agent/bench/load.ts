@@ -3,53 +3,75 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CanalError } from '../base/errors.js';
-import { PORT } from './lab-plan.js';
+import type { LoadLimits } from './bottleneck.js';
 import type { Metric } from './report.js';
 
-export interface LoadOptions {
+/** What is done for how long. */
+export interface LoadWindow {
   readonly metric: Metric;
-  /** Paths of network namespaces. */
-  readonly clientNetns: string;
-  readonly serverNetns: string;
-  readonly address: string;
   readonly warmMs: number;
   readonly countMs: number;
+}
+
+/** Where one side of a measurement runs. */
+export interface LoadPlace {
+  /** Path. */
+  readonly netns: string;
+  /** Directory of a cgroup v2; undefined: the caller's. */
+  readonly cgroup: string | undefined;
   /** -1: any. */
-  readonly clientCpu: number;
-  readonly serverCpu: number;
-  /** Work per second of processor time of both ends, which neighbours on the machine disturb less than work per second. */
-  readonly perCpuSecond: boolean;
+  readonly cpu: number;
+}
+
+export interface LoadOptions extends LoadWindow {
+  readonly client: LoadPlace;
+  readonly server: LoadPlace;
+  /** `address:port` */
+  readonly to: string;
+  readonly listen: string;
 }
 
 /** One line of canal-load. */
 export interface LoadResult {
   readonly value: number;
   readonly unit: string;
+  /** Counted: transactions; bytes of streams; packets. */
   readonly samples: number;
   readonly errors: number;
   readonly p50Us: number;
   readonly p99Us: number;
   /** Of both processes while counting. */
   readonly cpuUs: number;
+  readonly limits: LoadLimits;
 }
 
 /**
- * One measurement between two namespaces.
- * @throws CanalError('KERNEL') when it gives no number, or one that errors have spoilt
+ * One measurement between two namespaces of this machine.
+ * @throws CanalError('KERNEL') when the tool fails
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const connections = options.metric === 'stream8' ? 8 : 1;
-  const metric = options.metric === 'stream8' ? 'stream' : options.metric;
-  const { clientNetns, serverNetns, address, warmMs, countMs, clientCpu, serverCpu } = options;
-  const args = [metric, clientNetns, serverNetns, address, PORT, warmMs, countMs, connections, clientCpu, serverCpu].map(String);
-  const result = JSON.parse(await output(loadTool(), args)) as LoadResult;
-  if (result.errors > 0) throw new CanalError('KERNEL', `${options.metric} to ${address}: ${result.errors} of ${result.samples} failed`);
-  if (!(result.value > 0) || result.cpuUs === 0) throw new CanalError('KERNEL', `${options.metric} to ${address}: nothing was counted`);
-  return options.perCpuSecond ? perCpuSecond(result, options.metric) : result;
+  const { client, server, to, listen } = options;
+  const args = ['both', ...windowArgs(options), '--to', to, '--listen', listen, ...place('client', client), ...place('server', server)];
+  return JSON.parse(await output(loadTool(), args)) as LoadResult;
 }
 
-/** Streams' samples are bytes. A latency has no rate. */
-function perCpuSecond(result: LoadResult, metric: Metric): LoadResult {
+export const windowArgs = ({ metric, warmMs, countMs }: LoadWindow): string[] => [
+  '--metric', metric === 'stream8' ? 'stream' : metric, '--connections', metric === 'stream8' ? '8' : '1', '--warm-ms', String(warmMs), '--count-ms', String(countMs),
+];
+
+const place = (side: string, { netns, cgroup, cpu }: LoadPlace): string[] => [
+  `--${side}-netns`, netns, ...(cgroup === undefined ? [] : [`--${side}-cgroup`, cgroup]), `--${side}-cpu`, String(cpu),
+];
+
+/** @throws CanalError('KERNEL') where errors have spoilt it, or nothing was counted */
+export function checkResult({ errors, samples, value, limits }: LoadResult, what: string): void {
+  // What had no port failed, but why is the caller's to say.
+  if (errors > 0 && limits.noPorts === 0) throw new CanalError('KERNEL', `${what}: ${errors} of ${samples} failed`);
+  if (!(value > 0) && limits.noPorts === 0) throw new CanalError('KERNEL', `${what}: nothing was counted`);
+}
+
+/** Work per second of processor time of both ends, which neighbours on the machine disturb less than work per second. A latency has no rate. */
+export function perCpuSecond(result: LoadResult, metric: Metric): LoadResult {
   if (metric === 'first-packet') return result;
   const perSecond = (result.samples / result.cpuUs) * 1e6;
   return metric.startsWith('stream') ? { ...result, value: (perSecond * 8) / 1e9, unit: 'Gbit/cpu-s' } : { ...result, value: perSecond, unit: '1/cpu-s' };
@@ -70,7 +92,7 @@ function output(program: string, args: readonly string[]): Promise<string> {
 }
 
 /** Beside this build, or in the source tree's. */
-function loadTool(): string {
+export function loadTool(): string {
   const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
   const found = [join(root, 'native', 'canal-load'), join(root, 'build', 'native', 'canal-load')].find((path) => existsSync(path));
   if (found === undefined) throw new CanalError('CONFIG', 'canal-load is not built', { subject: root });

@@ -2,67 +2,73 @@ import { IpAddress } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
 import { CanalError } from '../base/errors.js';
 import { createLogger } from '../base/log.js';
-import { compile } from '../compile/compile.js';
-import type { LocalEndpoint, NodeFacts } from '../compile/desired.js';
-import { PolicyCompiler } from '../compile/policy/compiler.js';
-import { openKernel } from '../daemon/kernel.js';
-import { createLedgers } from '../daemon/ledgers.js';
-import { Wishes } from '../daemon/wishes.js';
-import type { Device, NodeKernel } from '../daemon/node-kernel.js';
+import type { LocalEndpoint } from '../compile/desired.js';
+import { ApplyLoop } from '../daemon/apply-loop.js';
+import { openKernel, type LinuxKernel } from '../daemon/kernel.js';
+import { LocalEndpoints } from '../daemon/local-endpoints.js';
+import type { Device } from '../daemon/node-kernel.js';
 import { OverlayPlanner } from '../daemon/overlay-planner.js';
 import { loadSettings } from '../daemon/settings/load.js';
 import { parseNetConf } from '../daemon/settings/net-conf.js';
+import { EventPump } from '../flows/event-pump.js';
+import { RecentEvents } from '../flows/recent-events.js';
+import type { AgentSettings } from '../model/settings.js';
 import { totalWrites } from '../reconcile/outcome.js';
-import { Reconciler } from '../reconcile/reconciler.js';
 import { podMac } from './lab.js';
-import { HOST_MAC, NODES, PODS, POD_MTU, UPLINK, type NodeName } from './lab-plan.js';
-import { benchSnapshot, NAMESPACE, type PolicySize } from './policies.js';
+import { HOST_MAC, NAMESPACE, NODES, PODS, POD_MTU, UPLINK, type NodeName } from './lab-plan.js';
+import type { Size } from './size.js';
+import { benchSnapshot } from './snapshot.js';
+
+export type FastPath = AgentSettings['fastPath'];
 
 /** What the process is told, as JSON in its first argument. */
 export interface NodeOrder {
   readonly node: NodeName;
-  readonly size: PolicySize;
-  readonly fastPath: 'off' | 'local' | 'on';
-  readonly directVxlan: boolean;
+  readonly size: Size;
+  readonly fastPath: FastPath;
+  /** Services at the socket and per packet, and events read: as the agent is by default. */
+  readonly everything: boolean;
+  /** The node's; empty: none. */
+  readonly cgroup: string;
   /** Where a bpffs may be mounted, in a mount namespace of the process's own. */
   readonly bpffs: string;
 }
 
 /** Rows that the hash and LPM maps must hold beyond what they are made for. */
 const LARGE_MAPS = { canal_cidr4: 1_048_576, canal_peer4: 1_048_576, canal_table: 1_048_576 };
+/** Events kept of those read, as the agent does. */
+const EVENTS = 4096;
 
 /**
- * One node of the lab under the product's own dataplane: settings, compile,
- * reconcile, kernel, all but the API. Runs inside the node's network namespace,
- * says `ready` when policy is in force, and stays until its input ends.
+ * One node of the lab under the product's own apply loop and programs: all but
+ * the API, the CNI socket and the servers. Runs inside the node's network
+ * namespace, says `ready` when everything is in force, and stays until its
+ * input ends. It applies once: nothing changes while packets are counted.
  */
 function main(order: NodeOrder): void {
-  const flags = { iface: [UPLINK], 'fast-path': order.fastPath, 'direct-vxlan': String(order.directVxlan), bpffs: order.bpffs };
-  const { settings } = loadSettings(flags, { NODE_NAME: order.node }, undefined);
-  const mapSizes = order.size.cidrs > 50_000 ? LARGE_MAPS : {};
+  const services = order.everything ? 'on' : 'off';
+  const flags = { iface: [UPLINK], 'fast-path': order.fastPath, bpffs: order.bpffs, services, 'cgroup-v2': order.cgroup };
+  const settings = { ...loadSettings(flags, { NODE_NAME: order.node }, undefined).settings, mapSizes: order.size.cidrs > 50_000 ? LARGE_MAPS : {} };
   const netConf = parseNetConf('{"Network":"10.42.0.0/16","Backend":{"Type":"vxlan"}}', 'bench');
-  const kernel = openKernel({ settings: { ...settings, mapSizes }, networks: [netConf.network!], sysctls: () => [], log: createLogger('warn') });
+  const log = createLogger('warn');
+  const kernel = openKernel({ settings, networks: [netConf.network!], sysctls: () => [...loop.ledgers.sysctls.desired.keys()], log });
   const vtepMac = NODES.find((node) => node.name === order.node)!.vtepMac;
   const planner = new OverlayPlanner({ nodeName: order.node, settings: { ...settings.uplink, blackholeRoute: false }, netConf, kernel, resolve: () => undefined, randomMac: () => vtepMac });
-  const ledgers = createLedgers(kernel.tables);
-  const reconciler = new Reconciler(Object.values(ledgers), kernel.epoch, () => systemClock.monotonic());
-  new Wishes(ledgers, kernel.families).want(desired(order, kernel, planner, settings));
-  const outcome = reconciler.apply();
-  if (outcome.troubles.length > 0 || outcome.blocked > 0) throw new CanalError('KERNEL', `cannot set up ${order.node}: ${JSON.stringify(outcome.troubles.slice(0, 3))}`);
+  const endpoints = new LocalEndpoints(() => endpointsOf(order.node, kernel.devices()));
+  const loop: ApplyLoop = new ApplyLoop({ kernel, planner, endpoints, settings, clock: systemClock, log, onApplied: () => undefined });
+  loop.update(benchSnapshot(order.size));
+  loop.applyNow();
+  const outcome = loop.view?.outcome;
+  if (outcome === undefined || outcome.troubles.length > 0 || outcome.blocked > 0) throw new CanalError('KERNEL', `cannot set up ${order.node}: ${JSON.stringify(outcome?.troubles.slice(0, 3))}`);
   process.stdout.write(`ready ${totalWrites(outcome)}\n`);
-  process.stdin.resume().on('end', () => kernel.close());
+  stay(kernel, order.everything);
 }
 
-function desired(order: NodeOrder, kernel: NodeKernel, planner: OverlayPlanner, settings: Parameters<typeof compile>[0]['settings']): ReturnType<typeof compile> {
-  const snapshot = benchSnapshot(order.size);
-  const devices = kernel.devices();
-  const addresses = kernel.addresses();
-  const facts: NodeFacts = { nodeName: order.node, endpoints: endpointsOf(order.node, devices), hostAddresses: addresses.map((a) => a.address) };
-  const policy = new PolicyCompiler().compile(snapshot, facts);
-  const up = new Set(devices.filter((d) => d.up).map((d) => d.ifindex));
-  const { problem, ...planned } = planner.plan(snapshot, devices, addresses);
-  if (problem !== undefined) throw new CanalError('KERNEL', `no overlay on ${order.node}: ${problem.message}`);
-  return compile({ facts, up, policy, ...planned, settings });
+function stay(kernel: LinuxKernel, readEvents: boolean): void {
+  const events = new RecentEvents(EVENTS);
+  const pump = new EventPump(kernel.ring, systemClock, (event) => events.add(event));
+  if (readEvents) pump.start();
+  process.stdin.resume().on('end', () => void pump.close().then(() => kernel.close()));
 }
 
 const endpointsOf = (node: NodeName, devices: readonly Device[]): LocalEndpoint[] =>

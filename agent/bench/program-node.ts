@@ -97,7 +97,7 @@ const endpointRow = (addr4: IpAddress): EndpointRow => ({
 
 /** Everything on, as by default. */
 const CONFIG = {
-  fastLocal: true, fastOverlay: true, directVxlan: false, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
+  fastLocal: true, fastOverlay: true, events: true, hostDeny: false, allowVxlan: false, allowIpip: false, allowSpoof: false, services: false,
   overlayIfindex: 0, uplinkIfindex: 0, vni: 1, vxlanPort: 8472, podMtu: 1450, vtepAddress: undefined, vtepMac: undefined, logRate: 1000, ...WITHOUT_EDGE,
 };
 

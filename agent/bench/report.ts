@@ -31,36 +31,19 @@ export interface Spread {
   readonly max: number;
 }
 
-/** One measurement of every contender, taken right after one another; undefined: that one failed and says so elsewhere. */
-export type Round = ReadonlyMap<string, number | undefined>;
+/** Whether a larger value is worse. */
+export const lowerIsBetter = (metric: Metric): boolean => metric === 'first-packet';
 
-const LOWER_IS_BETTER: readonly Metric[] = ['first-packet'];
+/** Values of two contenders of one round each; undefined: that one gave no number, and says why elsewhere. */
+export type Pair = readonly [value: number | undefined, base: number | undefined];
 
-export interface Measured {
-  readonly scenario: string;
-  readonly path: Path;
-  readonly metric: Metric;
-  readonly against: string;
-  readonly unit: string;
-  readonly rounds: readonly Round[];
-}
-
-/** One row a contender, `against` included. A contender without a number has none. */
-export function rowsOf({ rounds, ...measured }: Measured): Row[] {
-  const contenders = new Set(rounds.flatMap((round) => [...round.keys()]));
-  return [...contenders].flatMap((contender) => {
-    const pairs = rounds.flatMap((round) => pairOf(round, contender, measured.against));
-    if (pairs.length === 0) return [];
-    const { unit, ...rest } = measured;
-    const ratio = spread(pairs.map(([value, base]) => (LOWER_IS_BETTER.includes(measured.metric) ? base / value : value / base)));
-    return [{ ...rest, contender, rounds: pairs.length, ratio, value: { median: median(pairs.map(([value]) => value)), unit } }];
-  });
-}
-
-function pairOf(round: Round, contender: string, against: string): [number, number][] {
-  const value = round.get(contender);
-  const base = round.get(against);
-  return value === undefined || base === undefined || base === 0 || value === 0 ? [] : [[value, base]];
+/** The row of one contender; undefined: there is no round in which both gave a number. */
+export function rowOf(what: Omit<Row, 'rounds' | 'ratio' | 'value'> & { readonly unit: string }, pairs: readonly Pair[]): Row | undefined {
+  const good = pairs.flatMap(([value, base]) => (value === undefined || base === undefined || value === 0 || base === 0 ? [] : [[value, base] as const]));
+  if (good.length === 0) return undefined;
+  const { unit, ...rest } = what;
+  const ratio = spread(good.map(([value, base]) => (lowerIsBetter(what.metric) ? base / value : value / base)));
+  return { ...rest, rounds: good.length, ratio, value: { median: median(good.map(([value]) => value)), unit } };
 }
 
 export const spread = (values: readonly number[]): Spread => ({ median: median(values), min: Math.min(...values), max: Math.max(...values) });

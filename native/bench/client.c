@@ -40,7 +40,7 @@ static uint64_t clock_us(clockid_t clock)
 
 static uint64_t both_cpu_us(const struct run *run)
 {
-	return clock_us(CLOCK_PROCESS_CPUTIME_ID) + clock_us(run->server_clock);
+	return clock_us(CLOCK_PROCESS_CPUTIME_ID) + (run->mode == BOTH ? clock_us(run->server_clock) : 0);
 }
 
 // True from when counting begins, once: the caller takes its own marks then.
@@ -82,16 +82,17 @@ static double percentile_us(uint64_t count, double part)
 	return 0;
 }
 
-static int connected(const struct run *run, int type)
+static int connected(const struct run *run, int type, struct limits *limits)
 {
 	struct timeval limit = {.tv_sec = 1};
-	int fd = socket(run->server.ss_family, type | SOCK_CLOEXEC, 0), one = 1;
+	int fd = socket(run->to.socket.ss_family, type | SOCK_CLOEXEC, 0), one = 1;
 
 	if (fd < 0)
 		die("socket");
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (const struct sockaddr *)&run->server, run->server_size)) {
+	if (connect(fd, (const struct sockaddr *)&run->to.socket, run->to.size)) {
+		limits->no_ports += errno == EADDRNOTAVAIL || errno == EADDRINUSE;
 		close(fd);
 		return -1;
 	}
@@ -102,7 +103,8 @@ static int connected(const struct run *run, int type)
 
 static int must_connect(const struct run *run, int type)
 {
-	int fd = connected(run, type);
+	struct limits limits;
+	int fd = connected(run, type, &limits);
 
 	if (fd < 0)
 		die("connect");
@@ -139,10 +141,10 @@ static void request_response(const struct run *run, struct result *result)
 }
 
 // One connection with one question; opened_ns: how long connect took.
-static bool transaction(const struct run *run, uint64_t *opened_ns)
+static bool transaction(const struct run *run, uint64_t *opened_ns, struct limits *limits)
 {
 	uint64_t before = clock_ns();
-	int fd = connected(run, SOCK_STREAM);
+	int fd = connected(run, SOCK_STREAM, limits);
 	char rest;
 	bool good;
 
@@ -161,7 +163,7 @@ static void connect_request_close(const struct run *run, struct result *result)
 
 	while (now < window.ends && result->errors < MOST_ERRORS && total++ < MOST_CONNECTIONS) {
 		window_begins(&window, run, now);
-		if (!transaction(run, &opened))
+		if (!transaction(run, &opened, &result->limits))
 			result->errors++;
 		then = now;
 		now = clock_ns();
@@ -177,44 +179,57 @@ static void connect_request_close(const struct run *run, struct result *result)
 		result->value = result->p50_us;
 }
 
-static void push(struct pollfd *fds, int connections, struct result *result)
+// How much was received, as far as the client knows: alone, it takes what it sent for that.
+static uint64_t arrived(const struct run *run, const volatile uint64_t *received, uint64_t sent)
 {
+	return run->mode == BOTH ? *received : sent;
+}
+
+static uint64_t push(struct pollfd *fds, int connections, struct result *result)
+{
+	uint64_t sent = 0;
+
 	if (connections > 1 && poll(fds, connections, 1000) <= 0)
 		result->errors++;
 	for (int i = 0; i < connections; i++) {
 		if (connections > 1 && !(fds[i].revents & POLLOUT))
 			continue;
-		if (send(fds[i].fd, buffer, sizeof(buffer), MSG_NOSIGNAL | (connections > 1 ? MSG_DONTWAIT : 0)) < 0 && errno != EAGAIN)
+		ssize_t size = send(fds[i].fd, buffer, sizeof(buffer), MSG_NOSIGNAL | (connections > 1 ? MSG_DONTWAIT : 0));
+
+		if (size > 0)
+			sent += size;
+		else if (size < 0 && errno != EAGAIN)
 			result->errors++;
 	}
+	return sent;
 }
 
-static void stream(const struct run *run, struct shared *shared, struct result *result)
+static void stream(const struct run *run, const struct shared *shared, struct result *result)
 {
 	struct pollfd fds[MAX_CONNECTIONS];
 	struct window window;
-	uint64_t before = 0, now = clock_ns();
+	uint64_t before = 0, sent = 0, now = clock_ns();
 
 	for (int i = 0; i < run->connections; i++)
 		fds[i] = (struct pollfd){.fd = must_connect(run, SOCK_STREAM), .events = POLLOUT};
 	window = window_open(run);
 	while (now < window.ends && result->errors < MOST_ERRORS) {
 		if (window_begins(&window, run, now))
-			before = shared->bytes;
-		push(fds, run->connections, result);
+			before = arrived(run, &shared->bytes, sent);
+		sent += push(fds, run->connections, result);
 		now = clock_ns();
 	}
-	window_close(&window, run, shared->bytes - before, now, result);
+	window_close(&window, run, arrived(run, &shared->bytes, sent) - before, now, result);
 	result->value *= 8 / 1e9;
 }
 
-static void packets(const struct run *run, struct shared *shared, struct result *result)
+static void packets(const struct run *run, const struct shared *shared, struct result *result)
 {
 	int fd = must_connect(run, SOCK_DGRAM);
 	struct mmsghdr messages[BURST] = {};
 	struct iovec part = {.iov_base = buffer, .iov_len = 64};
 	struct window window;
-	uint64_t before = 0, now = clock_ns();
+	uint64_t before = 0, sent = 0, now = clock_ns();
 
 	if (!ask(fd))
 		die("no answer to the first datagram");
@@ -223,15 +238,19 @@ static void packets(const struct run *run, struct shared *shared, struct result 
 	window = window_open(run);
 	while (now < window.ends) {
 		if (window_begins(&window, run, now))
-			before = shared->packets;
-		if (sendmmsg(fd, messages, BURST, 0) < 0)
+			before = arrived(run, &shared->packets, sent);
+		int count = sendmmsg(fd, messages, BURST, 0);
+
+		if (count > 0)
+			sent += count;
+		else
 			result->errors++;
 		now = clock_ns();
 	}
-	window_close(&window, run, shared->packets - before, now, result);
+	window_close(&window, run, arrived(run, &shared->packets, sent) - before, now, result);
 }
 
-void load(const struct run *run, struct shared *shared, struct result *result)
+static void measure(const struct run *run, const struct shared *shared, struct result *result)
 {
 	switch (run->metric) {
 	case RR:
@@ -245,4 +264,11 @@ void load(const struct run *run, struct shared *shared, struct result *result)
 	case UDP_PPS:
 		return packets(run, shared, result);
 	}
+}
+
+void load(const struct run *run, const struct shared *shared, struct result *result)
+{
+	limits_before(run, &result->limits);
+	measure(run, shared, result);
+	limits_after(run, &result->limits);
 }

@@ -1,6 +1,5 @@
-// canal-load METRIC CLIENT_NETNS SERVER_NETNS ADDRESS PORT WARM_MS COUNT_MS CONNECTIONS CLIENT_CPU SERVER_CPU
-// Namespaces are paths, "-" for the caller's. Prints one line of JSON.
-#include <arpa/inet.h>
+// canal-load: see options.c for the command line. Prints one line of JSON, and
+// as a server alone `listening` before it.
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -12,13 +11,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "load.h"
 
-#define PRIORITY (-15) // so that what else runs on the machine counts less
+#define PRIORITY (-15)   // so that what else runs on the machine counts less
+#define SPARE_SECONDS 15 // beyond what was asked for; then something hangs
 
-static const char *const names[] = {"rr", "crr", "stream", "udp-rr", "udp-pps", "first-packet"};
 static const char *const units[] = {"1/s", "1/s", "Gbit/s", "1/s", "1/s", "us"};
 
 void die(const char *what)
@@ -35,15 +33,24 @@ uint64_t clock_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static void enter(const char *netns)
+static void enter_netns(const char *path)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		die(path);
+	close(fd);
+}
+
+static void enter_cgroup(const char *directory)
+{
+	char path[4096];
 	int fd;
 
-	if (!strcmp(netns, "-"))
-		return;
-	fd = open(netns, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
-		die(netns);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		die(path);
 	close(fd);
 }
 
@@ -51,112 +58,118 @@ static void pin(int cpu)
 {
 	cpu_set_t set;
 
-	if (cpu < 0)
-		return;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		die("sched_setaffinity");
 }
 
-static long number(const char *text, long least, long most)
+static void enter(const struct place *place)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
-
-	if (*end || end == text || value < least || value > most) {
-		fprintf(stderr, "canal-load: %s: not a number from %ld to %ld\n", text, least, most);
-		exit(2);
-	}
-	return value;
+	if (place->cgroup)
+		enter_cgroup(place->cgroup);
+	if (place->netns)
+		enter_netns(place->netns);
+	if (place->cpu >= 0)
+		pin(place->cpu);
 }
 
-static enum metric metric_of(const char *name)
+static unsigned lifetime_s(const struct run *run)
 {
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (!strcmp(name, names[i]))
-			return i;
-	fprintf(stderr, "canal-load: no metric %s\n", name);
-	exit(2);
+	return (run->warm_ns + run->count_ns) / 1000000000 + SPARE_SECONDS;
 }
 
-static void address_of(struct run *run, const char *text, int port)
+// Returns when the server listens.
+static void start_server(struct run *run, struct shared *shared)
 {
-	struct sockaddr_in *v4 = (void *)&run->server;
-	struct sockaddr_in6 *v6 = (void *)&run->server;
+	int status;
 
-	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		run->server_size = sizeof(*v4);
-	} else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		run->server_size = sizeof(*v6);
-	} else {
-		fprintf(stderr, "canal-load: %s is no address\n", text);
-		exit(2);
-	}
-}
-
-static pid_t start_server(const struct run *run, const char *netns, struct shared *shared)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
+	run->server_pid = fork();
+	if (run->server_pid < 0)
 		die("fork");
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	enter(netns);
-	pin(run->server_cpu);
-	serve(run, shared);
-	exit(0);
+	if (run->server_pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		enter(&run->server);
+		serve(run, shared);
+		exit(0);
+	}
+	while (!shared->ready && waitpid(run->server_pid, &status, WNOHANG) == 0)
+		usleep(200);
+	if (!shared->ready)
+		exit(1); // the server has said why
+	if (clock_getcpuclockid(run->server_pid, &run->server_clock))
+		die("clock_getcpuclockid");
+}
+
+static void stop_server(const struct run *run)
+{
+	kill(run->server_pid, SIGKILL);
+	waitpid(run->server_pid, NULL, 0);
 }
 
 static void print(const struct run *run, const struct result *r)
 {
-	printf("{\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"samples\":%lu,\"errors\":%lu,\"p50Us\":%.2f,\"p99Us\":%.2f,\"cpuUs\":%lu}\n",
-	       names[run->metric], r->value, units[run->metric], r->samples, r->errors, r->p50_us, r->p99_us, r->cpu_us);
+	printf("{\"value\":%.6g,\"unit\":\"%s\",\"samples\":%lu,\"errors\":%lu,\"p50Us\":%.2f,\"p99Us\":%.2f,\"cpuUs\":%lu,"
+	       "\"limits\":{\"noPorts\":%lu,\"timeWait\":%lu,\"portRange\":%lu,\"synRetrans\":%lu,\"listenDrops\":%lu}}\n",
+	       r->value, units[run->metric], r->samples, r->errors, r->p50_us, r->p99_us, r->cpu_us,
+	       r->limits.no_ports, r->limits.time_wait, r->limits.port_range, r->limits.syn_retrans, r->limits.listen_drops);
+}
+
+static int both(struct run *run, struct shared *shared)
+{
+	struct result result = {};
+
+	start_server(run, shared);
+	enter(&run->client);
+	alarm(lifetime_s(run));
+	load(run, shared, &result);
+	print(run, &result);
+	stop_server(run);
+	return 0;
+}
+
+static int serve_alone(struct run *run, struct shared *shared)
+{
+	char stop;
+
+	alarm(lifetime_s(run) + SPARE_SECONDS); // the client may start late
+	start_server(run, shared);
+	printf("listening\n");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &stop, 1) < 0 && errno == EINTR)
+		;
+	stop_server(run);
+	printf("{\"received\":%lu,\"ns\":%lu}\n", shared->window_count, shared->window_ns);
+	return 0;
+}
+
+static int ask_alone(struct run *run, struct shared *shared)
+{
+	struct result result = {};
+
+	enter(&run->client);
+	alarm(lifetime_s(run));
+	load(run, shared, &result);
+	print(run, &result);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct run run = {};
-	struct result result = {};
+	struct run run = options(argc, argv);
 	struct shared *shared;
-	pid_t server;
-	int status;
 
-	if (argc != 11) {
-		fprintf(stderr, "usage: canal-load METRIC CLIENT_NETNS SERVER_NETNS ADDRESS PORT WARM_MS COUNT_MS CONNECTIONS CLIENT_CPU SERVER_CPU\n");
-		return 2;
-	}
-	run.metric = metric_of(argv[1]);
-	address_of(&run, argv[4], number(argv[5], 1, 65535));
-	run.warm_ns = number(argv[6], 0, 10000) * 1000000ull;
-	run.count_ns = number(argv[7], 1, 60000) * 1000000ull;
-	run.connections = number(argv[8], 1, MAX_CONNECTIONS);
-	run.client_cpu = number(argv[9], -1, CPU_SETSIZE - 1);
-	run.server_cpu = number(argv[10], -1, CPU_SETSIZE - 1);
 	signal(SIGPIPE, SIG_IGN);
 	setpriority(PRIO_PROCESS, 0, PRIORITY); // not permitted: as it is
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		die("mmap");
-	server = start_server(&run, argv[3], shared);
-	enter(argv[2]);
-	pin(run.client_cpu);
-	while (!shared->ready && waitpid(server, &status, WNOHANG) == 0)
-		usleep(200);
-	if (!shared->ready)
-		return 1; // the server has said why
-	alarm((run.warm_ns + run.count_ns) / 1000000000 + 15);
-	if (clock_getcpuclockid(server, &run.server_clock))
-		die("clock_getcpuclockid");
-	load(&run, shared, &result);
-	kill(server, SIGKILL);
-	waitpid(server, &status, 0);
-	print(&run, &result);
-	return 0;
+	switch (run.mode) {
+	case SERVE:
+		return serve_alone(&run, shared);
+	case ASK:
+		return ask_alone(&run, shared);
+	default:
+		return both(&run, shared);
+	}
 }

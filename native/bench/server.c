@@ -12,7 +12,7 @@ static char buffer[1 << 18];
 
 static int listener(const struct run *run, int type)
 {
-	int fd = socket(run->server.ss_family, type | SOCK_CLOEXEC, 0);
+	int fd = socket(run->listen.socket.ss_family, type | SOCK_CLOEXEC, 0);
 	int one = 1, size = 16 << 20;
 
 	if (fd < 0)
@@ -20,7 +20,7 @@ static int listener(const struct run *run, int type)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (type == SOCK_DGRAM)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	if (bind(fd, (const struct sockaddr *)&run->server, run->server_size))
+	if (bind(fd, (const struct sockaddr *)&run->listen.socket, run->listen.size))
 		die("bind");
 	if (type == SOCK_STREAM && listen(fd, 1024))
 		die("listen");
@@ -57,6 +57,20 @@ static void echo_tcp(int fd, bool once)
 	}
 }
 
+// Counts what arrives between warm_ns and warm_ns + count_ns after the first of it.
+static void window_add(const struct run *run, struct shared *shared, uint64_t count)
+{
+	static uint64_t first;
+	uint64_t now = clock_ns();
+
+	if (!first)
+		first = now;
+	if (now < first + run->warm_ns || now > first + run->warm_ns + run->count_ns)
+		return;
+	shared->window_ns = now - first - run->warm_ns;
+	shared->window_count += count;
+}
+
 static void sink(const struct run *run, struct shared *shared, int fd)
 {
 	struct pollfd fds[MAX_CONNECTIONS];
@@ -75,6 +89,8 @@ static void sink(const struct run *run, struct shared *shared, int fd)
 			if (size <= 0)
 				return;
 			shared->bytes += size;
+			if (run->mode == SERVE)
+				window_add(run, shared, size);
 		}
 	}
 }
@@ -92,7 +108,7 @@ static void echo_udp(int fd)
 }
 
 // The first datagram is answered, so that connection tracking sees a flow that is established.
-static void count_udp(struct shared *shared, int fd)
+static void count_udp(const struct run *run, struct shared *shared, int fd)
 {
 	struct sockaddr_storage peer;
 	socklen_t peer_size = sizeof(peer);
@@ -108,8 +124,11 @@ static void count_udp(struct shared *shared, int fd)
 	for (;;) {
 		int count = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL);
 
-		if (count > 0)
-			shared->packets += count;
+		if (count <= 0)
+			continue;
+		shared->packets += count;
+		if (run->mode == SERVE)
+			window_add(run, shared, count);
 	}
 }
 
@@ -130,6 +149,6 @@ void serve(const struct run *run, struct shared *shared)
 	case UDP_RR:
 		return echo_udp(fd);
 	case UDP_PPS:
-		return count_udp(shared, fd);
+		return count_udp(run, shared, fd);
 	}
 }
