@@ -1,5 +1,6 @@
 // tc ingress of a cali* device: everything a pod sends.
 #include "drop.h"
+#include "edge_forward.h"
 #include "forward.h"
 #include "icmp.h"
 #include "nat_icmp.h"
@@ -37,6 +38,8 @@ static __noinline int from_pod_icmp_error(struct __sk_buff *skb, struct packet *
 static __always_inline int from_pod_forward(struct __sk_buff *skb, struct packet *packet,
 					    const struct canal_config *config, const struct decision *decision)
 {
+	int verdict;
+
 	if (decision->flow_flags & FLOW_STACK || !forward_fits(packet, config))
 		return TC_ACT_OK;
 	if (decision->out_ifindex) {
@@ -46,7 +49,10 @@ static __always_inline int from_pod_forward(struct __sk_buff *skb, struct packet
 			return drop(skb, packet, DROP_NAT_FAILED);
 		return forward_local(skb, packet, decision->out_ifindex);
 	}
-	return config->flags & CONFIG_FAST_OVERLAY ? overlay_send(skb, packet) : TC_ACT_OK;
+	if (!(config->flags & CONFIG_FAST_OVERLAY))
+		return TC_ACT_OK;
+	verdict = overlay_send(skb, packet);
+	return verdict == TC_ACT_OK ? edge_forward_pod(skb, packet) : verdict;
 }
 
 static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)

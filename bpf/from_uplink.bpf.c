@@ -1,7 +1,7 @@
 // tc ingress of the uplink: everything that reaches the node from outside.
 // Judges nothing of the node's own: what is none of ours passes, also when the
 // agent has never run, so that the node stays reachable.
-#include "drop.h"
+#include "edge_arrive.h"
 #include "parse.h"
 #include "vxlan_arrive.h"
 
@@ -9,6 +9,7 @@ SEC("tc")
 int canal_from_upl(struct __sk_buff *skb)
 {
 	const struct canal_config *config = config_get();
+	struct packet packet = { .now_s = clock_seconds() };
 	int verdict;
 
 	if (!config)
@@ -16,7 +17,9 @@ int canal_from_upl(struct __sk_buff *skb)
 	verdict = vxlan_arrive(skb, config);
 	if (verdict != VXLAN_GO)
 		return verdict;
-	if (skb->protocol != bpf_htons(ETH_P_FAMILY))
+	if (!edge_on(config) || skb->protocol != bpf_htons(ETH_P_FAMILY))
 		return TC_ACT_UNSPEC;
-	return TC_ACT_UNSPEC;
+	if (parse(skb, &packet) || edge_is_overlay(&packet, config))
+		return TC_ACT_UNSPEC;
+	return edge_arrive(skb, &packet, config->flags & CONFIG_SERVICES);
 }

@@ -103,6 +103,19 @@ static __noinline int nat_put_answer(const struct packet *packet, struct scratch
 	return 0;
 }
 
+// Of the client's and the service's address, port and protocol.
+static __always_inline __u32 nat_hash(const struct packet *packet)
+{
+	__u32 hash = service_mix(packet->protocol, (__u32)packet->source_port_be << 16 | packet->destination_port_be);
+
+#pragma unroll
+	for (int i = 0; i < ADDR_WORDS; i++)
+		hash = service_mix(service_mix(hash, packet->source.word_be[i]), packet->destination.word_be[i]);
+	hash = (hash ^ hash >> 16) * 0x85ebca6b;
+	hash = (hash ^ hash >> 13) * 0xc2b2ae35;
+	return hash ^ hash >> 16;
+}
+
 // A backend for a flow's first packet, in scratch->nat.
 static __noinline bool nat_choose(const struct packet *packet, const struct canal_front *front, struct scratch *scratch)
 {
@@ -114,7 +127,7 @@ static __noinline bool nat_choose(const struct packet *packet, const struct cana
 	__builtin_memset(row, 0, sizeof(*row));
 	client->service = front->service;
 	client->client = packet->source;
-	if (!service_choose(front, client, &row->to, packet->now_s))
+	if (!service_choose(front, client, &row->to, packet->now_s, nat_hash(packet)))
 		return false;
 	row->service = front->service;
 	row->opened_s = packet->now_s;
@@ -184,12 +197,14 @@ static __noinline int nat_request(struct __sk_buff *skb, struct packet *packet)
 		if (nat_holds(skb, packet, &scratch->nat))
 			return nat_translate(skb, packet, &scratch->nat);
 	}
-	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol);
+	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_INSIDE, false);
 	if (!front)
 		return NAT_GO;
 	reason = track_source(skb, packet, config->flags);
 	if (reason)
 		return drop(skb, packet, reason);
+	if (!service_in_range(front, &packet->source))
+		return drop(skb, packet, DROP_SOURCE_RANGE);
 	if (!front->backends)
 		return nat_refuse(skb, packet, front);
 	if (packet->protocol == IPPROTO_TCP && !packet_opens(packet))

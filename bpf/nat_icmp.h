@@ -12,7 +12,7 @@ static __always_inline long nat_quoted(struct __sk_buff *skb, const struct packe
 {
 	struct FAMILY_STRUCT(addr) *address = destination ? &quoted->destination : &quoted->source;
 	__u16 port_be = destination ? quoted->destination_port_be : quoted->source_port_be;
-	__u32 at = packet->transport + 2;
+	__u32 port_at, at = packet->transport + ICMP_CHECKSUM_AT;
 
 #if CANAL_FAMILY == 6
 	if (bpf_l4_csum_replace(skb, at, 0, bpf_csum_diff(address->word_be, sizeof(*address), (void *)to->addr.word_be, sizeof(to->addr), 0), 0))
@@ -21,7 +21,10 @@ static __always_inline long nat_quoted(struct __sk_buff *skb, const struct packe
 	if (rewrite_address(skb, packet->transport + ICMP_HEADER, address, &to->addr, destination) ||
 	    bpf_l4_csum_replace(skb, at, port_be, to->port_be, 2))
 		return -1;
-	return bpf_skb_store_bytes(skb, quoted->transport + PORT_AT(destination), &to->port_be, sizeof(to->port_be), 0);
+	if (port_be == to->port_be)
+		return 0;
+	port_at = quoted->transport + (quoted->protocol == ICMP_PROTOCOL ? ICMP_ID_AT : PORT_AT(destination));
+	return bpf_skb_store_bytes(skb, port_at, &to->port_be, sizeof(to->port_be), 0);
 }
 
 static __always_inline struct packet *nat_parse_quoted(struct __sk_buff *skb, const struct packet *packet)

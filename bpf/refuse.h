@@ -1,6 +1,6 @@
 // Says no at once, in the service's name: a reset to TCP, ICMP port
 // unreachable to the rest. The refused packet becomes the answer and goes back
-// into its pod.
+// into its pod, or out through the uplink.
 #pragma once
 #include "drop.h"
 #include "maps.h"
@@ -17,7 +17,7 @@ struct refuse_icmp {
 	__u8 type;
 	__u8 code;
 	__u16 checksum;
-	__u32 zero;
+	__u32 rest_be;
 };
 
 // The refused packet, as far as the answer repeats it.
@@ -40,6 +40,15 @@ struct refuse_error {
 	refuse_ip ip;
 	struct refuse_icmp icmp;
 };
+
+// ICMP type and code (RFC 792, RFC 1191; RFC 4443).
+#if CANAL_FAMILY == 4
+#define REFUSE_PORT_UNREACHABLE 3, 3
+#define REFUSE_TOO_BIG 3, 4
+#else
+#define REFUSE_PORT_UNREACHABLE 1, 4
+#define REFUSE_TOO_BIG 2, 0
+#endif
 
 #define REFUSE_BYTES(answer) (sizeof(answer) - sizeof((answer).zero))
 
@@ -128,7 +137,8 @@ static __noinline int refuse_tcp(struct __sk_buff *skb, const struct packet *pac
 	return bpf_skb_store_bytes(skb, 0, &answer->eth, REFUSE_BYTES(*answer), 0);
 }
 
-static __noinline int refuse_icmp(struct __sk_buff *skb, const struct packet *packet)
+// rest: of the ICMP header, network order.
+static __noinline int refuse_icmp(struct __sk_buff *skb, const struct packet *packet, __u32 type, __u32 code, __u32 rest_be)
 {
 	struct scratch *scratch = scratch_get();
 	struct refuse_error *answer;
@@ -143,7 +153,7 @@ static __noinline int refuse_icmp(struct __sk_buff *skb, const struct packet *pa
 	answer = (void *)scratch->reply;
 	refuse_macs(&answer->eth, &eth);
 	refuse_network(&answer->ip, packet, ICMP_PROTOCOL, length);
-	answer->icmp = (struct refuse_icmp){ .type = CANAL_FAMILY == 4 ? 3 : 1, .code = CANAL_FAMILY == 4 ? 3 : 4 };
+	answer->icmp = (struct refuse_icmp){ .type = type, .code = code, .rest_be = rest_be };
 	if (CANAL_FAMILY == 6)
 		sum = refuse_pseudo(packet, ICMP_PROTOCOL, length);
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&answer->icmp, sizeof(answer->icmp), sum);
@@ -154,11 +164,29 @@ static __noinline int refuse_icmp(struct __sk_buff *skb, const struct packet *pa
 	return bpf_skb_store_bytes(skb, 0, &answer->eth, REFUSE_BYTES(*answer), 0);
 }
 
-// Counted as a drop; the pod gets to know. Returns the verdict.
+static __always_inline int refuse_back(struct __sk_buff *skb)
+{
+	const struct canal_config *config = config_get();
+
+	return config && config->uplink_ifindex == skb->ifindex ? bpf_redirect(skb->ifindex, 0) : bpf_redirect_peer(skb->ifindex, 0);
+}
+
+// Counted as a drop; who sent it gets to know. Returns the verdict.
 static __noinline int refuse(struct __sk_buff *skb, const struct packet *packet, __u32 reason)
 {
 	int verdict = drop(skb, packet, reason);
-	long error = packet->protocol == IPPROTO_TCP ? refuse_tcp(skb, packet) : refuse_icmp(skb, packet);
+	long error;
 
-	return error ? verdict : bpf_redirect_peer(skb->ifindex, 0);
+	if (packet->protocol == IPPROTO_TCP)
+		error = refuse_tcp(skb, packet);
+	else
+		error = refuse_icmp(skb, packet, REFUSE_PORT_UNREACHABLE, 0);
+	return error ? verdict : refuse_back(skb);
+}
+
+// Larger than the way behind the node carries and not to be cut here. No drop:
+// the sender repeats it smaller.
+static __always_inline int refuse_size(struct __sk_buff *skb, const struct packet *packet, __u32 mtu)
+{
+	return refuse_icmp(skb, packet, REFUSE_TOO_BIG, bpf_htonl(mtu)) ? TC_ACT_SHOT : refuse_back(skb);
 }

@@ -11,6 +11,8 @@
 #define ADDRESS_AT(destination) ((destination) ? 24 : 8)
 #endif
 #define PORT_AT(destination) ((destination) ? 2 : 0)
+#define ICMP_CHECKSUM_AT 2
+#define ICMP_ID_AT 4
 
 // Where the transport header keeps a checksum that covers addresses; 0: nowhere.
 static __always_inline __u32 rewrite_checksum_at(__u8 protocol)
@@ -53,6 +55,15 @@ static __always_inline long rewrite_address(struct __sk_buff *skb, __u32 offset,
 	return bpf_skb_store_bytes(skb, offset + ADDRESS_AT(destination), new, sizeof(*new), 0);
 }
 
+// The asking side's port of a query or its answer (struct canal_flow_key); the
+// other side's, type and code, never changes.
+static __always_inline long rewrite_icmp_id(struct __sk_buff *skb, __u32 transport, __u16 old_be, __u16 new_be)
+{
+	if (bpf_l4_csum_replace(skb, transport + ICMP_CHECKSUM_AT, old_be, new_be, 2))
+		return -1;
+	return bpf_skb_store_bytes(skb, transport + ICMP_ID_AT, &new_be, sizeof(new_be), 0);
+}
+
 static __always_inline long rewrite_transport(struct __sk_buff *skb, const struct packet *packet, struct FAMILY_STRUCT(addr) *address,
 					      __u16 port_be, const struct FAMILY_STRUCT(canal_backend) *to, bool destination)
 {
@@ -64,7 +75,11 @@ static __always_inline long rewrite_transport(struct __sk_buff *skb, const struc
 		if (rewrite_pseudo(skb, at, address, &to->addr, flags))
 			return -1;
 	}
-	if (port_be == to->port_be || !has_ports(packet->protocol))
+	if (port_be == to->port_be)
+		return 0;
+	if (packet->protocol == ICMP_PROTOCOL)
+		return rewrite_icmp_id(skb, packet->transport, port_be, to->port_be);
+	if (!has_ports(packet->protocol))
 		return 0;
 	if (!at) // SCTP's CRC is over the whole packet
 		return -1;
@@ -84,7 +99,8 @@ static __noinline int rewrite_destination(struct __sk_buff *skb, struct packet *
 		return DROP_NAT_FAILED;
 	packet->destination = to->addr;
 	packet->destination_port_be = to->port_be;
-	packet->policy_port_be = to->port_be;
+	if (packet->protocol != ICMP_PROTOCOL)
+		packet->policy_port_be = to->port_be;
 	return 0;
 }
 

@@ -12,6 +12,10 @@ struct scratch {
 	struct FAMILY_STRUCT(canal_nat) nat; // of nat_request
 	struct FAMILY_STRUCT(canal_nat) nat_answer;
 	struct FAMILY_STRUCT(canal_affin_key) client;
+	struct FAMILY_STRUCT(canal_edge) edge; // of edge.h
+	struct FAMILY_STRUCT(canal_edge) edge_answer;
+	struct FAMILY_STRUCT(canal_edge_key) edge_way;
+	struct FAMILY_STRUCT(canal_edge_key) edge_other;
 	__u8 reply[96]; // of refuse
 };
 

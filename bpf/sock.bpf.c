@@ -114,7 +114,7 @@ static __noinline bool sock_choose(struct bpf_sock_addr *ctx, const struct canal
 	if (!front)
 		return false;
 	client.service = front->service;
-	return service_choose(front, &client, to, clock_seconds());
+	return service_choose(front, &client, to, clock_seconds(), bpf_get_prandom_u32());
 }
 
 // A connected UDP socket cannot be moved once its backend is gone. A pod's
@@ -122,6 +122,12 @@ static __noinline bool sock_choose(struct bpf_sock_addr *ctx, const struct canal
 static __always_inline bool sock_left_to_packets(struct bpf_sock_addr *ctx, const struct canal_config *config, bool connects)
 {
 	return connects && ctx->protocol == IPPROTO_UDP && config->host_netns && bpf_get_netns_cookie(ctx) != config->host_netns;
+}
+
+// Does the node itself ask, not a pod? Not known: no.
+static __always_inline bool sock_is_node(struct bpf_sock_addr *ctx, const struct canal_config *config)
+{
+	return config->host_netns && bpf_get_netns_cookie(ctx) == config->host_netns;
 }
 
 static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, bool connects)
@@ -134,8 +140,11 @@ static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, 
 	if (!config || !(config->flags & CONFIG_SERVICES) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
 	    !sock_peer(ctx, &service, mapped))
 		return SOCK_PASS;
-	front = service_front(&service.addr, service.port_be, protocol);
+	front = service_front(&service.addr, service.port_be, protocol, FRONT_INSIDE, sock_is_node(ctx, config));
 	if (!front)
+		return SOCK_PASS;
+	// A pod's packets show its address; the node itself is not asked.
+	if (front->flags & FRONT_SOURCE_RANGES && !sock_is_node(ctx, config))
 		return SOCK_PASS;
 	if (front->backends && sock_left_to_packets(ctx, config, connects))
 		return SOCK_PASS;

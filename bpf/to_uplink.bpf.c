@@ -1,13 +1,53 @@
 // tc egress of the uplink: everything that leaves the node there.
-#include "drop.h"
+#include "masquerade.h"
 #include "parse.h"
+
+// skb->ingress_ifindex 0: sent by the node's own processes. What came in from
+// elsewhere and is no pod's was translated where it came in.
+static __always_inline int to_uplink_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)
+{
+	struct scratch *scratch = scratch_get();
+	struct FAMILY_STRUCT(canal_edge) *row;
+	const struct canal_local *local;
+	bool pod;
+	int reason;
+
+	if (!scratch || parse(skb, packet) || edge_is_overlay(packet, config))
+		return TC_ACT_UNSPEC;
+	local = bpf_map_lookup_elem(&CANAL_MAP(canal_local), &packet->source);
+	pod = local && local->ifindex;
+	if (!local || (!pod && skb->ingress_ifindex))
+		return TC_ACT_UNSPEC;
+	if (packet->flags & (PACKET_FIRST | PACKET_LATER) && fragment_follow(packet))
+		return pod ? drop(skb, packet, DROP_FRAGMENT) : TC_ACT_UNSPEC;
+	if (packet->flags & PACKET_ICMP_ERROR) {
+		reason = edge_error(skb, packet);
+		return reason > 0 ? drop(skb, packet, reason) : TC_ACT_UNSPEC;
+	}
+	row = edge_find(packet);
+	if (row) {
+		edge_touch(row, packet);
+		scratch->edge = *row;
+		reason = 0;
+	} else if (pod) {
+		reason = masquerade_pod(skb, packet, config->flags & CONFIG_MASQUERADE);
+	} else {
+		reason = masquerade_clashes(skb, packet) ? masquerade_open(skb, packet) : TC_ACT_UNSPEC;
+	}
+	if (reason == TC_ACT_UNSPEC)
+		return reason;
+	if (!reason)
+		reason = edge_rewrite(skb, packet);
+	return reason ? drop(skb, packet, reason) : TC_ACT_UNSPEC;
+}
 
 SEC("tc")
 int canal_to_upl(struct __sk_buff *skb)
 {
 	const struct canal_config *config = config_get();
+	struct packet packet = { .now_s = clock_seconds() };
 
-	if (!config || skb->protocol != bpf_htons(ETH_P_FAMILY))
+	if (!config || !edge_on(config) || skb->protocol != bpf_htons(ETH_P_FAMILY))
 		return TC_ACT_UNSPEC;
-	return TC_ACT_UNSPEC;
+	return to_uplink_ip(skb, &packet, config);
 }

@@ -18,6 +18,7 @@ export type Party = 'a' | 'b' | 'host' | 'remote' | 'outside';
 export const FAST_LOCAL = abi.CanalConfigFlags.CONFIG_FAST_LOCAL;
 export const FAST_OVERLAY = abi.CanalConfigFlags.CONFIG_FAST_OVERLAY;
 export const SERVICES = abi.CanalConfigFlags.CONFIG_SERVICES;
+export const MASQUERADE = abi.CanalConfigFlags.CONFIG_MASQUERADE;
 export const VXLAN_PORT = 8472;
 
 /** Nothing is translated at the uplink. */
@@ -139,6 +140,15 @@ export class Node {
 
   fromOverlay(frame: Frame): Outcome {
     return this.run('canal_from_ovl', frame, { ifindex: this.device('remote'), ingressIfindex: this.device('remote') });
+  }
+
+  fromUplink(frame: Frame): Outcome {
+    return this.run('canal_from_upl', frame, { ifindex: this.device('outside'), ingressIfindex: this.device('outside') });
+  }
+
+  /** Out of the node; `from`: where it came into it, `host` for its own processes. */
+  toUplink(frame: Frame, from: Party): Outcome {
+    return this.run('canal_to_upl', frame, { ifindex: this.device('outside'), ingressIfindex: from === 'host' ? 0 : this.device(from) });
   }
 
   private run(program: Program, frame: Frame, device: Device): Outcome {
