@@ -56,14 +56,60 @@ static __always_inline bool forward_hop(struct __sk_buff *skb, const struct forw
 	return true;
 }
 
-// Into the pod behind a cali* device of this node.
-static __always_inline int forward_local(struct __sk_buff *skb, const struct packet *packet, __u32 ifindex)
+// A pod's frame addresses, as this CPU read them in this tick: a hash lookup is
+// a quarter of what a packet of a known flow costs. What must hold at once is
+// not here: a pod that may be reached no more has its flows judged again.
+struct near {
+	__u32 tick;
+	__u32 ifindex; // 0: nothing
+	struct forward_macs macs;
+};
+
+#define NEAR_SLOTS 256 // a power of two
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NEAR_SLOTS);
+	__type(key, __u32);
+	__type(value, struct near);
+} canal_near SEC(".maps");
+
+static __noinline int near_read(struct near *near, __u32 ifindex)
 {
 	const struct canal_endpoint *endpoint = bpf_map_lookup_elem(&canal_endpoint, &ifindex);
 
+	if (!near)
+		return 0;
+	near->ifindex = 0;
 	if (!endpoint || endpoint->flags & ENDPOINT_DISABLED)
+		return 0;
+	near->macs = *(const struct forward_macs *)endpoint->pod_mac;
+	near->tick = bpf_jiffies64();
+	near->ifindex = ifindex;
+	return 0;
+}
+
+// NULL: no such endpoint, or it is disabled.
+static __always_inline const struct forward_macs *forward_near(__u32 ifindex)
+{
+	__u32 slot = ifindex & (NEAR_SLOTS - 1);
+	struct near *near = bpf_map_lookup_elem(&canal_near, &slot);
+
+	if (!near)
+		return NULL;
+	if (unlikely(near->ifindex != ifindex || near->tick != (__u32)bpf_jiffies64()))
+		near_read(near, ifindex);
+	return near->ifindex ? &near->macs : NULL;
+}
+
+// Into the pod behind a cali* device of this node.
+static __always_inline int forward_local(struct __sk_buff *skb, const struct packet *packet, __u32 ifindex)
+{
+	const struct forward_macs *macs = forward_near(ifindex);
+
+	if (!macs)
 		return TC_ACT_OK; // to_pod will say why not
-	if (!forward_hop(skb, (const struct forward_macs *)endpoint->pod_mac))
+	if (!forward_hop(skb, macs))
 		return TC_ACT_OK;
 	if (bpf_redirect_peer(ifindex, 0) != TC_ACT_REDIRECT)
 		return drop(skb, packet, DROP_REDIRECT_FAILED);

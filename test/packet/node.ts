@@ -99,6 +99,7 @@ export class Node {
 
   removeEndpoint(pod: 'a' | 'b'): void {
     this.plane.delete('endpoint', u32(this.device(pod)));
+    passTick();
   }
 
   /** Isolates a pod in one direction but for these rules; the pod's other direction stays. */
@@ -114,9 +115,9 @@ export class Node {
   }
 
   /** Another node's pods are reached through the overlay. */
-  routeRemote(kind: number = abi.CanalNexthopKind.NEXTHOP_OVERLAY): void {
+  routeRemote(kind: number = abi.CanalNexthopKind.NEXTHOP_OVERLAY, vtep: Partial<Pick<abi.CanalNexthop4, 'vtepAddr' | 'vtepMac'>> = {}): void {
     const gateway = this.at.remote;
-    const tail = { kind, ifindex: this.device('remote'), vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), prefixlen: this.family === 4 ? 24 : 112 };
+    const tail = { kind, ifindex: this.device('remote'), vtepAddr: new Uint8Array(4), vtepMac: new Uint8Array(6), ...vtep, prefixlen: this.family === 4 ? 24 : 112 };
     const value = this.family === 4
       ? encode(abi.canalNexthop4Codec, { ...tail, gateway: { word: gateway } })
       : encode(abi.canalNexthop6Codec, { ...tail, gateway: { word: gateway } });
@@ -136,6 +137,11 @@ export class Node {
   /** Out of the host stack into a pod; `from`: where it came into the node, `host` for its own processes. */
   toPod(pod: 'a' | 'b', frame: Frame, from: Party): Outcome {
     return this.run('canal_to_pod', frame, { ifindex: this.device(pod), ingressIfindex: from === 'host' ? 0 : this.device(from) });
+  }
+
+  /** Bytes that come in over the uplink. */
+  fromUplink(frame: Buffer): Outcome {
+    return this.plane.run('canal_from_upl', frame, { ifindex: this.device('outside'), ingressIfindex: this.device('outside') });
   }
 
   fromOverlay(frame: Frame): Outcome {
