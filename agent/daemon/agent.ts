@@ -18,6 +18,7 @@ import { RecentEvents } from '../flows/recent-events.js';
 import { Ipam } from '../ipam/ipam.js';
 import { FlockFileLock } from '../kernel/file-lock.js';
 import { macText } from '../kernel/mac.js';
+import { listLinks } from '../kernel/netlink.js';
 import type { AgentSettings } from '../model/settings.js';
 import { felixHealth, flannelHealth } from '../observe/health.js';
 import { createMetrics } from '../observe/metrics.js';
@@ -28,6 +29,7 @@ import { conditions, SERVING, VITAL, type ConditionSources } from './conditions.
 import { HealthCheckPorts } from './health-check-ports.js';
 import { takeInstanceLock } from './instance-lock.js';
 import { openKernel } from './kernel.js';
+import { KubeProxyWatch } from './kube-proxy.js';
 import { LocalEndpoints } from './local-endpoints.js';
 import { metricsSource } from './metrics-source.js';
 import { writeNodeFiles } from './node-files.js';
@@ -44,6 +46,8 @@ export interface AgentOptions {
   readonly clock: Clock;
   /** Aborts a start that is under way. */
   readonly signal: AbortSignal;
+  /** Ends this process, so that the next one decides anew; traffic goes on. */
+  readonly restart: () => void;
 }
 
 export type LifeState = 'booting' | 'ready' | 'closing';
@@ -75,8 +79,10 @@ const ADDRESS_DIRECTORIES = ['/var/lib/cni/networks/k8s-pod-network', '/var/lib/
  * objects); then the datastore, so that lists are under way; CNI last of what
  * changes anything: its DEL works at once, its ADD waits for the first apply.
  */
-export async function startAgent({ settings, log, clock }: AgentOptions): Promise<Agent> {
+export async function startAgent({ settings: given, log, clock, restart }: AgentOptions): Promise<Agent> {
   const startedMs = clock.now();
+  const kubeProxy = new KubeProxyWatch({ clock, log: log.child({ component: 'services' }), devices: () => listLinks().map(({ name }) => name), onChange: () => given.yieldServices && restart() });
+  const settings = besideKubeProxy(given, await kubeProxy.start(), log);
   let state: LifeState = 'booting';
   const netConf = parseNetConf(readNetConf(settings.netConfPath), settings.netConfPath);
   const connection = await loadConnection({ kubeconfig: settings.kubeconfig, apiUrl: settings.kubeApiUrl, env: process.env, clock });
@@ -107,7 +113,7 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
   const datastore = createDatastore({ client, annotationPrefix: settings.annotationPrefix, sinks: store.sinks, log: log.child({ component: 'datastore' }), clock });
 
   const servers = new Servers(clock, log);
-  const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => [...servers.problems(), ...healthChecks.problems()] };
+  const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => [...servers.problems(), ...healthChecks.problems()], services: settings.services, kubeProxy: () => kubeProxy.mode };
   const health = { conditions: () => conditions(sources), vital: VITAL, serving: SERVING };
   const admin = adminHandler({ settings, kernel, loop, events, conditions: health.conditions, state: () => state, clock, startedMs });
   servers.add('admin', { path: join(settings.runDir, 'admin.sock') }, admin);
@@ -140,6 +146,7 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
   return {
     async close() {
       state = 'closing';
+      await kubeProxy.close();
       await cni.close(); // no new requests; those under way still find everything working
       await Promise.all([annotator.close(), publisher.close(), pump.close()]);
       store.close();
@@ -151,6 +158,17 @@ export async function startAgent({ settings, log, clock }: AgentOptions): Promis
       lock.release();
     },
   };
+}
+
+/** Who translates services here, said once. */
+function besideKubeProxy(settings: AgentSettings, mode: string | undefined, log: Logger): AgentSettings {
+  if (mode === undefined || !settings.services) return settings;
+  if (!settings.yieldServices) {
+    log.warn({ mode }, 'kube-proxy runs on this node: its services are taken over, as --services=on says');
+    return settings;
+  }
+  log.warn({ mode }, 'kube-proxy runs on this node: services are left to it (--services=on takes them over)');
+  return { ...settings, services: false };
 }
 
 /** Tells the node object and the node's files what has been applied. */

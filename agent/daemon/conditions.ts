@@ -25,6 +25,10 @@ export interface ConditionSources {
   readonly mapFull: () => ReadonlyMap<string, number>;
   /** Servers that could not be started, and why. */
   readonly servers: () => readonly string[];
+  /** Whether services are translated here. */
+  readonly services: boolean;
+  /** Mode of a kube-proxy on this node. */
+  readonly kubeProxy: () => string | undefined;
 }
 
 /** How the agent is, in the words of `canal status`, health pages and metrics. */
@@ -73,11 +77,13 @@ function overlay({ loop }: ConditionSources): ConditionView {
   return well('overlay', 'routes stand');
 }
 
-function services({ loop }: ConditionSources): ConditionView {
+function services({ loop, services: here, kubeProxy }: ConditionSources): ConditionView {
+  const proxy = kubeProxy();
+  if (!here) return proxy === undefined ? well('services', 'off') : well('services', `left to kube-proxy (${proxy})`);
   const troubles = loop.record.troubles.filter((t) => SERVICES.has(t.table));
   if (troubles.length > 0) return ill('services', `${troubles.length} rows are not in the kernel: ${troubles[0]!.table} ${troubles[0]!.message}`);
   const count = loop.services.compiler.compiled.size;
-  return well('services', `${count} translated`);
+  return well('services', `${count} translated${proxy === undefined ? '' : `, though kube-proxy (${proxy}) runs on this node too`}`);
 }
 
 function published({ publisher }: ConditionSources): ConditionView {

@@ -28,7 +28,7 @@ export async function runAgent(settings: AgentSettings, ignored: readonly string
     process.exit(1);
   });
 
-  const agent = await startAgent({ settings, log, clock: systemClock, signal: stop.signal });
+  const agent = await startAgent({ settings, log, clock: systemClock, signal: stop.signal, restart: () => stop.abort() });
   await new Promise<void>((resolve) => (stop.signal.aborted ? resolve() : stop.signal.addEventListener('abort', () => resolve(), { once: true })));
   const late = setTimeout(() => {
     log.warn('stop took too long');

@@ -58,6 +58,8 @@ export interface AgentSettings {
   readonly directVxlan: boolean;
   /** Translate service addresses, as kube-proxy would. */
   readonly services: boolean;
+  /** But leave them to a kube-proxy that runs on this node. */
+  readonly yieldServices: boolean;
   /** How a backend is chosen for what comes from outside, where the Service does not say. */
   readonly lbAlgorithm: Algorithm;
   /** Slots of a Maglev table. */

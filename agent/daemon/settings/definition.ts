@@ -58,7 +58,7 @@ export interface SettingValues {
   attachType: AgentSettings['attachType'];
   fastPath: AgentSettings['fastPath'];
   directVxlan: boolean;
-  services: boolean;
+  services: 'on' | 'off' | 'auto';
   lbAlgorithm: AgentSettings['lbAlgorithm'];
   maglevTableSize: number;
   cgroup: string;
@@ -220,7 +220,7 @@ export const SETTINGS: Settings = {
   attachType: { flag: 'bpf-attach-type', key: 'bpfAttachType', env: ['FELIX_BPFATTACHTYPE'], value: 'TC|TCX', parse: oneOf('tc', 'tcx'), fallback: 'tc', help: 'hook of pods\' devices (tcx takes 8 ms longer to attach)' },
   fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|on', parse: oneOf('off', 'local', 'on'), fallback: 'on', help: 'redirect allowed packets past the host stack: on the node, and over the overlay' },
   directVxlan: { flag: 'direct-vxlan', key: 'directVxlan', env: [], parse: boolean, fallback: false, help: 'with fast-path on, write and strip VXLAN headers in the programs, past the overlay device; what the uplink cannot do falls back to the device' },
-  services: { flag: 'services', key: 'services', env: [], value: 'on|off', parse: onOff, fallback: true, help: 'translate service addresses, in place of kube-proxy' },
+  services: { flag: 'services', key: 'services', env: [], value: 'on|off|auto', parse: (v) => (v === 'on' || v === 'off' || v === 'auto' ? v : boolean(v) ? 'on' : 'off'), fallback: 'auto', help: 'translate service addresses, in place of kube-proxy; auto: unless one runs on this node' },
   lbAlgorithm: { flag: 'lb-algorithm', key: 'lbAlgorithm', env: [], value: 'random|maglev', parse: oneOf('random', 'maglev'), fallback: 'random', help: 'how a backend is chosen for what comes from outside; a Service\'s annotation canal.io/lb-algorithm wins' },
   maglevTableSize: { flag: 'maglev-table-size', key: 'maglevTableSize', env: [], value: 'n', parse: tableSize, fallback: 1021, help: `slots of a Maglev table, the same on every node, 100 a backend or more: ${TABLE_SIZES.join(', ')}` },
   cgroup: { flag: 'cgroup-v2', key: 'cgroupV2', env: [], value: 'dir', parse: text, fallback: '', help: 'cgroup whose processes\' sockets are translated (default: where cgroup v2 is mounted)' },

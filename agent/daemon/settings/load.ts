@@ -55,6 +55,8 @@ function assemble(get: <K extends keyof SettingValues>(name: K) => SettingValues
   const orUndefined = (value: string): string | undefined => (value === '' ? undefined : value);
   return {
     ...rest,
+    services: rest.services !== 'off',
+    yieldServices: rest.services === 'auto',
     nodeName: rest.nodeName === '' ? defaultNodeName() : rest.nodeName,
     kubeconfig: orUndefined(rest.kubeconfig),
     kubeApiUrl: orUndefined(rest.kubeApiUrl),
