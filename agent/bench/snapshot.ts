@@ -35,7 +35,7 @@ function servicesOf(count: number): Pick<Snapshot, 'services' | 'endpointSlices'
 
 const podOf = (pod: (typeof PODS)[number]): Pod => ({
   namespace: NAMESPACE, name: pod.name, uid: pod.name, labels: { app: pod.name }, serviceAccount: 'default', nodeName: pod.node,
-  hostNetwork: false, addresses: [IpAddress.parse(pod.address)!], finished: false, namedPorts: [],
+  hostNetwork: false, addresses: [IpAddress.parse(pod.address)!], finished: false, namedPorts: [], hostPorts: [],
 });
 
 const nodeOf = (node: (typeof NODES)[number]): Node => ({

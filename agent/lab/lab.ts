@@ -16,13 +16,14 @@ import { Slots } from './world/slots.js';
 import { makeCgroup } from './machine/cgroup.js';
 import { API_PORT, labBinary, labFiles, LAN_GATEWAY, MAX_NODES, nodeAddress, nodeName } from './machine/layout.js';
 import { LabNode } from './machine/lab-node.js';
+import { createOutside } from './machine/outside.js';
 import { createLan, relayApi, type Lan } from './machine/lan.js';
 import { inside, type Place } from './machine/place.js';
 import { identify, must, run, type RunOptions, type RunResult } from './machine/process.js';
 import { cniConfig, netConf, type NodeFile } from './network-config.js';
 import { manifestText } from './manifest-text.js';
 import { PodAccess } from './pod-access.js';
-import { parseAnswers, targetText, type ProbeAnswer, type ProbeTarget } from './probe.js';
+import { parseAnswers, targetText, type ProbeAnswer, type ProbeSource, type ProbeTarget } from './probe.js';
 import { claim, destroy, type LabState } from './state.js';
 import { labStatus, type LabStatus } from './status.js';
 import { NAMESPACES, NODES, PODS, SERVICES } from './world/resources.js';
@@ -89,6 +90,8 @@ export class Lab {
   #client: KubeClient | undefined;
   #controllers: Controllers | undefined;
   #relay: Server | undefined;
+  #lan: Lan | undefined;
+  #outside: Promise<Place> | undefined;
 
   constructor(options: LabOptions, state: LabState) {
     setMaxListeners(0, this.#closing.signal);
@@ -130,7 +133,7 @@ export class Lab {
     const connection = await loadConnection({ kubeconfig: files.kubeconfig, env: {}, clock: systemClock });
     this.#client = boundedClient(createKubeClient(connection, systemClock), PARALLEL_REQUESTS);
     await this.#follow();
-    const lan = await createLan(join(this.#state.cgroup, 'lan'));
+    const lan = (this.#lan = await createLan(join(this.#state.cgroup, 'lan')));
     this.#relay = await relayApi(lan, api.endpoint);
     this.nodes.push(...(await Promise.all(Array.from({ length: count }, (_, i) => this.#createNode(i + 1, lan, api)))));
     say(`${count} nodes: ${this.nodes.map(({ name, address }) => `${name} ${address}`).join(', ')}`);
@@ -177,16 +180,29 @@ export class Lab {
     return run(file, args, options);
   }
 
+  /** A machine on the lab's network that is no node; made when it is first asked for. */
+  outside(): Promise<Place> {
+    if (this.#lan === undefined) throw new CanalError('INTERNAL', 'the lab has not been started');
+    return (this.#outside ??= createOutside(join(this.#state.cgroup, 'outside'), this.#lan));
+  }
+
+  /** Where probes and commands run. */
+  async placeOf(from: ProbeSource): Promise<Place> {
+    if ('outside' in from) return this.outside();
+    return 'node' in from ? this.node(from.node).placeIn('probes') : this.#podPlace(from.namespace, from.pod);
+  }
+
   /**
-   * Probes targets from a pod, all at once. An address may be `NAMESPACE/POD`.
-   * `read` waits for a line from TCP servers too.
+   * Probes targets from a pod, a node or outside, all at once. An address may be `NAMESPACE/POD`.
+   * `read` waits for a line from TCP servers too; `ask: 'whoami'` asks the lab's own servers for
+   * their pod's name and the address that they see.
    */
-  async probe(from: { namespace: string; pod: string } | { node: number }, targets: readonly ProbeTarget[], options: { timeoutMs?: number; read?: boolean } = {}): Promise<ProbeAnswer[]> {
+  async probe(from: ProbeSource, targets: readonly ProbeTarget[], options: { timeoutMs?: number; read?: boolean; ask?: 'whoami' } = {}): Promise<ProbeAnswer[]> {
     if (targets.length === 0) return [];
     const timeoutMs = options.timeoutMs ?? 1_000;
-    const place = 'node' in from ? this.node(from.node).placeIn('probes') : this.#podPlace(from.namespace, from.pod);
+    const place = await this.placeOf(from);
     const resolved = targets.map((target) => targetText({ ...target, address: this.#addressOf(target.address) }));
-    const { file, args } = inside(place, [labBinary(), 'probe', ...(options.read === true ? ['--read'] : []), String(timeoutMs), ...resolved]);
+    const { file, args } = inside(place, [labBinary(), 'probe', ...(options.ask === 'whoami' ? ['--whoami'] : options.read === true ? ['--read'] : []), String(timeoutMs), ...resolved]);
     const { stdout, stderr } = await run(file, args, { timeoutMs: timeoutMs + 10_000 });
     const answers = parseAnswers(stdout);
     if (answers.length !== targets.length) throw new CanalError('KERNEL', `probe failed: ${stderr.trim()}`);

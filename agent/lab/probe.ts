@@ -2,6 +2,9 @@ import { isIPv6 } from 'node:net';
 
 export type ProbeProtocol = 'TCP' | 'UDP';
 
+/** Who asks: a pod, the nth node itself, or a machine on the LAN that is no node. */
+export type ProbeSource = { readonly namespace: string; readonly pod: string } | { readonly node: number } | { readonly outside: true };
+
 /** One question: does a packet from here to there pass? */
 export interface ProbeTarget {
   readonly address: string;

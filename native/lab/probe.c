@@ -23,6 +23,7 @@ struct probe {
 };
 
 static int read_answers;
+static const char *question = "hostname\n";
 static double started_ms;
 
 static double now_ms(void)
@@ -86,7 +87,7 @@ static void start(struct probe *probe)
 // Again while unanswered: one lost datagram is no verdict.
 static void ask(struct probe *probe)
 {
-	if (probe->fd >= 0 && send(probe->fd, "hostname\n", 9, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+	if (probe->fd >= 0 && send(probe->fd, question, strlen(question), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
 		fail(probe, errno);
 }
 
@@ -178,6 +179,8 @@ int command_probe(int argc, char **argv)
 	int first = 1;
 	if (argc > 1 && !strcmp(argv[1], "--read"))
 		read_answers = 1, first++;
+	else if (argc > 1 && !strcmp(argv[1], "--whoami"))
+		read_answers = 1, question = "whoami\n", first++;
 	int count = argc - first - 1, failed = 0;
 	if (count < 1)
 		return fprintf(stderr, "canal-lab probe: needs a timeout and targets\n"), 2;

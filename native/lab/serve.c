@@ -1,4 +1,5 @@
 #include "lab.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,6 +69,22 @@ static int open_port(const char *text)
 	return -1;
 }
 
+// What a request is answered with; `whoami` also learns which address it came from.
+static int answer_text(char *out, size_t size, const char *request, size_t length, const struct sockaddr_storage *from)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)from)->sin6_addr;
+	if (length < 6 || strncmp(request, "whoami", 6))
+		return snprintf(out, size, "%s\n", name);
+	if (from->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)from)->sin_addr, text, sizeof text);
+	else if (IN6_IS_ADDR_V4MAPPED(six))
+		inet_ntop(AF_INET, six->s6_addr + 12, text, sizeof text);
+	else
+		inet_ntop(AF_INET6, six, text, sizeof text);
+	return snprintf(out, size, "%s %s\n", name, text);
+}
+
 static void answer_datagram(int fd)
 {
 	char request[2048], control[256], reply[300];
@@ -75,7 +92,8 @@ static void answer_datagram(int fd)
 	struct iovec data = { request, sizeof request };
 	struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &data, .msg_iovlen = 1,
 		.msg_control = control, .msg_controllen = sizeof control };
-	if (recvmsg(fd, &message, 0) < 0)
+	ssize_t n = recvmsg(fd, &message, 0);
+	if (n < 0)
 		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
@@ -88,14 +106,17 @@ static void answer_datagram(int fd)
 		}
 	}
 	data.iov_base = reply;
-	data.iov_len = snprintf(reply, sizeof reply, "%s\n", name);
+	data.iov_len = answer_text(reply, sizeof reply, request, n, &from);
 	sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void finish_client(int fd, int http)
+static void finish_client(int fd, int http, const char *request, size_t size)
 {
 	char reply[600], body[300];
-	int length = snprintf(body, sizeof body, "%s\n", name);
+	struct sockaddr_storage from = { 0 };
+	socklen_t known = sizeof from;
+	getpeername(fd, (void *)&from, &known);
+	int length = answer_text(body, sizeof body, request, size, &from);
 	if (http)
 		length = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", length, body);
 	send(fd, http ? reply : body, length, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -108,7 +129,7 @@ static void accept_client(int listener)
 	if (fd < 0)
 		return;
 	if (tail - head == CLIENTS)
-		return finish_client(fd, 0);
+		return finish_client(fd, 0, "", 0);
 	clients[tail % CLIENTS].fd = fd;
 	clients[tail++ % CLIENTS].deadline = now_ms() + SILENCE_MS;
 	watch(fd, CLIENT);
@@ -133,7 +154,7 @@ static void answer_client(int fd)
 		return;
 	}
 	request[n] = 0;
-	finish_client(fd, strstr(request, " HTTP/1.") != NULL);
+	finish_client(fd, strstr(request, " HTTP/1.") != NULL, request, n);
 }
 
 // Answers clients that stay silent; returns how long the next one may, -1: there is none.
@@ -145,7 +166,7 @@ static int expire(void)
 		if (fd >= 0 && left > 0)
 			return left;
 		if (fd >= 0)
-			finish_client(fd, 0);
+			finish_client(fd, 0, "", 0);
 	}
 	return -1;
 }

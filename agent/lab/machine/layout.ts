@@ -9,6 +9,8 @@ export const LABS = '/run/canal-lab';
 /** The lab's own network: the same in every lab, since each has a namespace for it. */
 export const LAN_GATEWAY = '172.30.0.1';
 export const LAN_PREFIX = 24;
+/** Of the machine that is no node. */
+export const OUTSIDE_ADDRESS = '172.30.0.2';
 export const API_PORT = 6443;
 const FIRST_NODE = 11;
 export const MAX_NODES = 200;
