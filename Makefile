@@ -5,7 +5,7 @@ ROOT := $(CURDIR)
 # Node from the machine where it is 20 or newer, else the one that deploy/build-machine.sh brings.
 export PATH := $(ROOT)/build/toolchain/node_modules/.bin:$(ROOT)/node_modules/.bin:$(PATH)
 
-.PHONY: build demo test test-long test-kubernetes bench lint clean machine bpf native image
+.PHONY: build demo test test-long test-kubernetes bench bench-full bench-suite lint clean machine bpf native image
 all: build
 
 machine:
@@ -58,9 +58,19 @@ image: build/image/root
 
 FORCE:
 
-# Figures of this machine; --help tells what can be asked.
+# Figures of this machine, which nothing else should use meanwhile: table, JSON, pictures, and
+# the README's section in build/bench/figures.md. bench takes minutes, bench-full hours.
 bench: build
-	@node build/agent/cli/main.js bench --json build/bench.json
+	@$(MAKE) --no-print-directory bench-suite SUITE=quick INTO=build/bench
+
+bench-full: build
+	@$(MAKE) --no-print-directory bench-suite SUITE=full INTO=build/bench-full
+
+bench-suite:
+	@mkdir -p $(INTO)
+	@node build/agent/cli/main.js bench --suite $(SUITE) --json $(INTO)/result.json --charts $(INTO)
+	@node build/agent/cli/main.js bench programs --json $(INTO)/programs.json
+	@node build/agent/cli/main.js bench report $(INTO)/result.json --programs $(INTO)/programs.json --markdown > $(INTO)/figures.md
 
 clean:
 	rm -rf build node_modules agent/kernel/abi.generated.ts
