@@ -1,18 +1,26 @@
 import { ACK, segmentFrame, SYN, TTL } from './frame.js';
-import { ALLOWED_PORT, POD_A, POD_B, ProgramNode } from './program-node.js';
+import type { IpAddress } from '../base/address.js';
+import { address, ALLOWED_PORT, POD_A, POD_B, ProgramNode } from './program-node.js';
 import { median, spread, type Spread } from './report.js';
+import { SERVICE_PORT } from './services.js';
 import { testRun } from '../kernel/test-run.js';
 
 /** What running a program once costs, without what running an empty one does. */
 export interface ProgramCost {
-  readonly packet: 'conntrack-hit' | 'first-allowed' | 'first-denied';
-  /** Peers and as many CIDRs in the maps. */
+  /**
+   * `first-…`: of a flow; a connection request that comes again and again is judged each time. `cold-…`: each
+   * of a flow of its own, run once, so that what it looks up is as cold as it is after a system call.
+   */
+  readonly packet: 'conntrack-hit' | 'first-allowed' | 'first-denied' | 'cold-allowed' | 'cold-denied' | 'cold-service';
+  /** Peers, and as many CIDRs, services and other flows in the maps. */
   readonly tableSize: number;
   readonly ns: Spread;
 }
 
-/** A run takes one hop off the packet, so it is repeated only while hops are left. */
+/** Runs of one measurement of a packet that is repeated: each takes one hop off the packet, so only while hops are left. */
 const REPEAT = TTL - 5;
+/** Flows of one measurement of cold packets. */
+const FLOWS = 96;
 
 /**
  * Nanoseconds of `canal_from_pod` with everything on and both pods isolated,
@@ -22,7 +30,7 @@ export function programCosts(sizes: readonly number[], rounds: number): ProgramC
   return sizes.flatMap((tableSize) => {
     const node = new ProgramNode(tableSize);
     try {
-      return PACKETS.map(({ packet, ...what }) => ({ packet, tableSize, ns: cost(node, what, rounds) }));
+      return PACKETS.map((what) => ({ packet: what.packet, tableSize, ns: cost(node, what, tableSize, rounds) }));
     } finally {
       node.close();
     }
@@ -30,37 +38,62 @@ export function programCosts(sizes: readonly number[], rounds: number): ProgramC
 }
 
 interface Case {
+  readonly packet: ProgramCost['packet'];
   readonly flags: number;
+  readonly to: 'pod' | 'service';
   readonly destinationPort: number;
   /** TC_ACT_* expected. */
   readonly verdict: number;
-  readonly opens: boolean;
 }
 
 const REDIRECT = 7;
 const DROP = 2;
 
-const PACKETS: readonly (Case & Pick<ProgramCost, 'packet'>)[] = [
-  { packet: 'conntrack-hit', flags: ACK, destinationPort: ALLOWED_PORT, verdict: REDIRECT, opens: false },
-  { packet: 'first-allowed', flags: SYN, destinationPort: ALLOWED_PORT, verdict: REDIRECT, opens: true },
-  { packet: 'first-denied', flags: SYN, destinationPort: ALLOWED_PORT + 1, verdict: DROP, opens: true },
+const PACKETS: readonly Case[] = [
+  { packet: 'conntrack-hit', flags: ACK, to: 'pod', destinationPort: ALLOWED_PORT, verdict: REDIRECT },
+  { packet: 'first-allowed', flags: SYN, to: 'pod', destinationPort: ALLOWED_PORT, verdict: REDIRECT },
+  { packet: 'first-denied', flags: SYN, to: 'pod', destinationPort: ALLOWED_PORT + 1, verdict: DROP },
+  { packet: 'cold-allowed', flags: SYN, to: 'pod', destinationPort: ALLOWED_PORT, verdict: REDIRECT },
+  { packet: 'cold-denied', flags: SYN, to: 'pod', destinationPort: ALLOWED_PORT + 1, verdict: DROP },
+  { packet: 'cold-service', flags: SYN, to: 'service', destinationPort: SERVICE_PORT, verdict: REDIRECT },
 ];
 
-function cost(node: ProgramNode, what: Case, rounds: number): Spread {
-  const program = node.program('canal_from_pod');
-  const empty = node.program('canal_empty');
-  const ports = { source: POD_A.address.bytes, destination: POD_B.address.bytes, destinationPort: what.destinationPort, payload: 0 };
-  const run = (fd: number, sourcePort: number, flags: number, repeat: number): ReturnType<typeof testRun> =>
-    testRun(fd, { packet: segmentFrame({ ...ports, sourcePort, flags }), ifindex: POD_A.ifindex, repeat });
-  if (!what.opens) run(program, 1000, SYN, 1);
-  const samples = Array.from({ length: rounds }, () => {
-    // An interleaved pair, and the least of a few: what interrupts a run only adds.
-    const pairs = Array.from({ length: 9 }, () => {
-      const result = run(program, 1000, what.flags, REPEAT);
-      if (result.verdict !== what.verdict) throw new Error(`verdict ${result.verdict}, not ${what.verdict}`);
-      return [result.durationNs, run(empty, 1000, what.flags, REPEAT).durationNs] as const;
+function cost(node: ProgramNode, what: Case, tableSize: number, rounds: number): Spread {
+  const once = what.packet.startsWith('cold') ? coldFlows(node, what, tableSize) : repeated(node, what);
+  return spread(Array.from({ length: rounds }, once));
+}
+
+/** An interleaved pair a few times, and their medians: what interrupts a run only adds. */
+function repeated(node: ProgramNode, what: Case): () => number {
+  const run = runner(node, what);
+  if (what.flags === ACK) runner(node, { ...what, flags: SYN })('canal_from_pod', 1000, 1, POD_B.address);
+  return () => {
+    const pairs = Array.from({ length: 9 }, () => [run('canal_from_pod', 1000, REPEAT, POD_B.address), run('canal_empty', 1000, REPEAT, POD_B.address)] as const);
+    return median(pairs.map(([full]) => full)) - median(pairs.map(([, none]) => none));
+  };
+}
+
+/** Flows one after another, to another service each where it is one, and the empty program between them: as cold as those are. */
+function coldFlows(node: ProgramNode, what: Case, tableSize: number): () => number {
+  const run = runner(node, what);
+  let flow = 0;
+  return () => {
+    const pairs = Array.from({ length: FLOWS }, () => {
+      flow++;
+      const port = 1024 + (flow % 60_000);
+      const to = what.to === 'pod' ? POD_B.address : address((flow * 7919) % tableSize);
+      return [run('canal_from_pod', port, 1, to), run('canal_empty', port, 1, to)] as const;
     });
     return median(pairs.map(([full]) => full)) - median(pairs.map(([, none]) => none));
-  });
-  return spread(samples);
+  };
+}
+
+/** @throws Error when the program does not say what it should */
+function runner(node: ProgramNode, { flags, destinationPort, verdict }: Case) {
+  return (name: 'canal_from_pod' | 'canal_empty', sourcePort: number, repeat: number, to: IpAddress): number => {
+    const packet = segmentFrame({ source: POD_A.address.bytes, destination: to.bytes, sourcePort, destinationPort, flags, payload: 0 });
+    const result = testRun(node.program(name), { packet, ifindex: POD_A.ifindex, repeat });
+    if (name === 'canal_from_pod' && result.verdict !== verdict) throw new Error(`verdict ${result.verdict} for ${to.text}:${destinationPort}, not ${verdict}`);
+    return result.durationNs;
+  };
 }

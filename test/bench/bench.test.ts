@@ -45,7 +45,7 @@ describe('canal bench', () => {
 
   it('says what a program costs at each table size', () => {
     const costs = bench('programs', '--table-sizes', '10,1000', '--repeats', '3') as ProgramCost[];
-    expect(costs.map(({ packet, tableSize }) => `${packet} ${tableSize}`)).toEqual([10, 1000].flatMap((size) => ['conntrack-hit', 'first-allowed', 'first-denied'].map((packet) => `${packet} ${size}`)));
+    expect(costs.map(({ packet, tableSize }) => `${packet} ${tableSize}`)).toEqual([10, 1000].flatMap((size) => ['conntrack-hit', 'first-allowed', 'first-denied', 'cold-allowed', 'cold-denied', 'cold-service'].map((packet) => `${packet} ${size}`)));
     for (const { ns } of costs) expect(ns.median).toBeGreaterThan(0);
   }, 60_000);
 });
