@@ -1,9 +1,6 @@
-import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ENDPOINT_SLICES, PODS, SERVICES } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
-import { processesOf } from '../../agent/lab/machine/cgroup.js';
-import { must } from '../../agent/lab/machine/process.js';
 import type { ProbeAnswer } from '../../agent/lab/probe.js';
 import { addressOf, agentStatus, applyPolicy, askAgent, createNamespace, createPod, deletePods, deletePolicies, startTestLab } from './cluster.js';
 import type { ServiceView, TraceView } from '../../agent/observe/views.js';
@@ -29,15 +26,6 @@ afterAll(async () => {
 async function createService(name: string, selector: Readonly<Record<string, string>>, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
   const ports = [{ name: 'http', port: 80, targetPort: 'http' }, { name: 'dns', port: 53, protocol: 'UDP', targetPort: 'dns' }];
   await lab.client.create(SERVICES, 'shop', { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' }, spec: { selector, ports, ...more } });
-}
-
-/** Pods are not masqueraded here, so the network of the API server must know the way back, as a cluster's router does. */
-async function routeBack(): Promise<void> {
-  const [router] = processesOf(join(dirname(lab.node(1).cgroup), 'lan'));
-  for (const node of lab.nodes) {
-    const { podCIDR } = lab.caches.nodes.get(node.name)!.spec as { podCIDR: string };
-    await must('nsenter', [`--net=/proc/${router}/ns/net`, 'ip', 'route', 'replace', podCIDR, 'via', node.address]);
-  }
 }
 
 const clusterIp = (name: string, namespace = 'shop'): string => (lab.caches.services.get(`${namespace}/${name}`)!.spec as { clusterIP: string }).clusterIP;
@@ -84,7 +72,6 @@ describe('a ClusterIP', () => {
   });
 
   it('of the API server answers pods', async () => {
-    await routeBack();
     // A TLS server says nothing unasked: that it takes the connection is all that can be seen.
     for (const from of [CLIENT, NODE]) {
       await until('kubernetes.default', async () => ({ ...(await lab.probe(from, [{ address: clusterIp('kubernetes', 'default'), port: 443, protocol: 'TCP' }]))[0]!, answer: 'yes' }), 'yes');

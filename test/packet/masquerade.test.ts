@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CanalFull } from '../../agent/kernel/abi.generated.js';
 import { Edge, ends, packetOf, wholePacket } from './edge-scene.js';
-import { ACK, FIN, type Frame, icmp, icmpProtocol, packetBytes, sealed, SYN, TCP, tcp, UDP, udp } from './frames.js';
+import { ACK, FIN, type Frame, frameBytes, icmp, icmpProtocol, packetBytes, sealed, SYN, TCP, tcp, UDP, udp } from './frames.js';
 import { MASQUERADE, FAST_LOCAL } from './node.js';
 import { denied, redirected, useDevices, useNode } from './scene.js';
 
@@ -21,7 +21,7 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
     return node().toUplink(sent, pod);
   };
   const comes = (protocol: number, body: Buffer, more: Partial<Frame> = {}): ReturnType<ReturnType<typeof node>['fromUplink']> =>
-    node().fromUplink(frame(node().at.outside, edge.address, protocol, body, more));
+    node().fromUplink(frameBytes(frame(node().at.outside, edge.address, protocol, body, more)));
   const sees = (protocol: number, body: Buffer): string => wholePacket(frame(edge.address, node().at.outside, protocol, body));
 
   it.each([['TCP', TCP, tcp(40000, 443, SYN), tcp(443, 40000, SYN | ACK)], ['UDP', UDP, udp(40000, 53), udp(53, 40000)]] as const)('gives %s the node’s address and keeps the port; answers come back to the pod', (_, protocol, sent, answered) => {
@@ -99,7 +99,7 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
     const router = Buffer.from(node().at.outside);
     router[router.length - 1] = 0x63;
     const body = error(frame(edge.address, node().at.outside, UDP, udp(port, 53)));
-    const got = node().fromUplink(frame(router, edge.address, icmpProto, body));
+    const got = node().fromUplink(frameBytes(frame(router, edge.address, icmpProto, body)));
     expect(got).toMatchObject(next);
     expect(quotedEnds(got.bytes, family)).toEqual({ outer: [router, node().at.b].map(hex), source: hex(node().at.b), destination: hex(node().at.outside), ports: [40000, 53] });
     comes(UDP, udp(53, port));
@@ -111,7 +111,7 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
     edge.on(MASQUERADE | FAST_LOCAL | 8 /* events */, { edgePortMin: 2000, edgePortMax: 2999 });
     const sources = Array.from({ length: 1000 }, (_, i) => 10_000 + i);
     // Their own port is never free: the other pod has it.
-    for (const port of sources) node().plane.feed('canal_to_upl', [bytes(frame(node().at.b, node().at.outside, UDP, udp(port, 53)))], { ifindex: node().device('outside'), ingressIfindex: node().device('b') });
+    for (const port of sources) node().plane.feed('canal_to_upl', [frameBytes(frame(node().at.b, node().at.outside, UDP, udp(port, 53)))], { ifindex: node().device('outside'), ingressIfindex: node().device('b') });
     node().plane.events();
     const got = sources.map((port) => node().toUplink(frame(node().at.a, node().at.outside, UDP, udp(port, 53)), 'a'));
     const used = new Set(got.filter(({ verdict }) => verdict === 'next').map((outcome) => ends(outcome.bytes).sourcePort));
@@ -161,7 +161,6 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
 });
 
 const hex = (bytes: Buffer): string => bytes.toString('hex');
-const bytes = (frame: Frame): Buffer => Buffer.concat([Buffer.from('eeeeeeeeeeee020000000001', 'hex'), Buffer.from(frame.source.length === 4 ? '0800' : '86dd', 'hex'), packetBytes(frame)]);
 
 /** What an ICMP error says: its own ends, the quoted packet's, and whether its checksum holds. */
 function quotedEnds(error: Buffer, family: 4 | 6): object {

@@ -148,10 +148,6 @@ export class Node {
     return this.run('canal_from_ovl', frame, { ifindex: this.device('remote'), ingressIfindex: this.device('remote') });
   }
 
-  fromUplink(frame: Frame): Outcome {
-    return this.run('canal_from_upl', frame, { ifindex: this.device('outside'), ingressIfindex: this.device('outside') });
-  }
-
   /** Out of the node; `from`: where it came into it, `host` for its own processes. */
   toUplink(frame: Frame, from: Party): Outcome {
     return this.run('canal_to_upl', frame, { ifindex: this.device('outside'), ingressIfindex: from === 'host' ? 0 : this.device(from) });

@@ -40,7 +40,7 @@ export class AgentProcess {
     if (this.pid !== undefined) return;
     mkdirSync(dirname(this.log), { recursive: true });
     const log = openSync(this.log, 'a');
-    const { file, args: command } = inside(this.#options.place, [process.execPath, cli(), 'agent', '--kubeconfig', '/etc/canal/kubeconfig', ...args]);
+    const { file, args: command } = inside(this.#options.place, [process.execPath, cli(), 'agent', '--kubeconfig', '/etc/canal/kubeconfig', '--ip-masq', ...args]);
     // Not the lab's environment: its KUBECONFIG and FELIX_ variables are not meant for nodes.
     this.#child = spawn(file, command, {
       stdio: ['ignore', log, log],
