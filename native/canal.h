@@ -97,6 +97,9 @@ int canal_object_maps(int object, struct canal_map_info *out, uint32_t capacity,
 int canal_object_map_size(int object, const char *map, uint32_t max_entries);
 // Loads everything. -EINVAL with "couldn't reuse pinned map" in log: a pin of another shape is in the way.
 int canal_object_load(int object, char *log, uint32_t log_size);
+// Instead of load: takes the maps pinned below the object's pin directory and the
+// programs pinned as dir/<name>, which the caller knows to be this object's. On an error nothing is taken but maps, and load may follow.
+int canal_object_adopt(int object, const char *dir);
 int canal_object_map(int object, const char *map);       // fd, owned by the object
 int canal_object_program(int object, const char *program); // fd, owned by the object
 // Pins every program as dir/<name>. A pin whose program has the same tag (same

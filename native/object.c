@@ -2,6 +2,8 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,16 +95,86 @@ int canal_object_map_size(int handle, const char *name, uint32_t max_entries)
 	return map ? bpf_map__set_max_entries(map, max_entries) : -ENOENT;
 }
 
+// The kernel breaks off a program's verification with EAGAIN while a signal
+// waits, and a profiler sends them faster than a program is verified: they wait
+// until all is loaded.
 int canal_object_load(int handle, char *log, uint32_t log_size)
 {
 	struct object *object = get(handle);
+	sigset_t all, before;
 	int err;
 
 	if (!object)
 		return -EBADF;
+	sigfillset(&all);
+	err = pthread_sigmask(SIG_BLOCK, &all, &before);
+	if (err)
+		return -err;
 	log_begin(log, log_size);
 	err = bpf_object__load(object->bpf);
 	log_end();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+static int adopt_map(struct bpf_map *map)
+{
+	const char *path = bpf_map__pin_path(map);
+	int fd, err;
+
+	if (bpf_map__is_internal(map))
+		return 0;
+	fd = path ? bpf_obj_get(path) : -ENOENT;
+	if (fd < 0)
+		return fd;
+	err = bpf_map__reuse_fd(map, fd);
+	close(fd);
+	return err;
+}
+
+static int adopt_program(struct object *object, struct bpf_program *program, const char *dir)
+{
+	const char *name = bpf_program__name(program);
+	char path[PATH_MAX];
+	int fd;
+
+	if (!bpf_program__autoload(program))
+		return 0;
+	if (object->kept_count == MAX_PROGRAMS)
+		return -E2BIG;
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return fd;
+	object->kept[object->kept_count].name = name;
+	object->kept[object->kept_count++].fd = fd;
+	return 0;
+}
+
+int canal_object_adopt(int handle, const char *dir)
+{
+	struct object *object = get(handle);
+	struct bpf_program *program;
+	struct bpf_map *map;
+	int err;
+
+	if (!object)
+		return -EBADF;
+	bpf_object__for_each_program(program, object->bpf) {
+		err = adopt_program(object, program, dir);
+		if (err)
+			goto fail;
+	}
+	bpf_object__for_each_map(map, object->bpf) {
+		err = adopt_map(map);
+		if (err)
+			goto fail;
+	}
+	return 0;
+fail:
+	while (object->kept_count)
+		close(object->kept[--object->kept_count].fd);
 	return err;
 }
 

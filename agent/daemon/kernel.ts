@@ -124,7 +124,8 @@ function loadObject(family: Family, settings: AgentSettings, pinDir: string, log
   const path = objectFile(`canal${family}.o`, settings.buildDir);
   checkObjectLayouts(path);
   const object = BpfObject.load({ path, pinDir, mapSizes: settings.mapSizes });
-  log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
+  if (object.stood) log.info({ path, pinDir }, 'BPF programs stand as they were loaded');
+  else log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
   return object;
 }
 

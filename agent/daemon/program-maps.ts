@@ -1,7 +1,8 @@
 import type { Series } from '../observe/metrics.js';
 import { CanalFull, canalCounterCodec, canalFlowCodec, canalFlowKey4Codec, type CanalCounter, type CanalFlow, type CanalFlowKey4 } from '../kernel/abi.generated.js';
 import { BpfMap } from '../kernel/bpf-map.js';
-import { mapInfo, type BpfObject } from '../kernel/bpf-object.js';
+import type { BpfObject } from '../kernel/bpf-object.js';
+import { mapInfo } from '../kernel/pins.js';
 import { enumName, u32Codec, u64Codec } from '../kernel/codec.js';
 import type { WriteCounter } from '../kernel/write-counter.js';
 import { reasonName } from '../flows/flow-event.js';

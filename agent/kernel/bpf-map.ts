@@ -1,5 +1,5 @@
 import { CanalError } from '../base/errors.js';
-import { mapInfo } from './bpf-object.js';
+import { mapInfo } from './pins.js';
 import { viewOf, type Codec } from './codec.js';
 import { kernelError, native, nativeResult } from './library.js';
 import type { WriteCounter } from './write-counter.js';

@@ -1,11 +1,13 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CanalError } from '../base/errors.js';
-import { canalMapInfoCodec, canalProgInfoCodec, type CanalMapInfo, type CanalProgInfo } from './abi.generated.js';
-import { decode, decodeAll } from './codec.js';
+import { canalMapInfoCodec, type CanalMapInfo } from './abi.generated.js';
+import { decodeAll } from './codec.js';
 import { CarryOver, type ReplacedMap } from './carry-over.js';
 import { sameMapLayout } from './layout-check.js';
 import { grow, kernelError, native, nativeResult } from './library.js';
+import { closeFd, mapInfo, openPinned, programInfo } from './pins.js';
+import { StandingBuild } from './standing-build.js';
 
 export interface BpfObjectOptions {
   /** Object file. */
@@ -36,10 +38,13 @@ export class BpfObject {
     readonly carryOver: CarryOver,
     /** How many program pins changed: 0 on a restart with the same object. */
     readonly replacedPrograms: number,
+    /** Whether what was pinned was this build already: nothing was loaded. */
+    readonly stood: boolean,
   ) {}
 
   /**
-   * Loads and pins. Maps pinned before are taken over with their rows; one of
+   * Loads and pins, or takes what is pinned where that is this very build, which spares the
+   * verifier's second. Maps pinned before are taken over with their rows; one of
    * another shape is replaced by an empty one, and the programs with it: a
    * program's tag says nothing of which maps it uses.
    * @throws CanalError('KERNEL') with the verifier's last lines in the message
@@ -52,13 +57,14 @@ export class BpfObject {
     const handle = check(nativeResult('canal_object_open', path, pinDir, log, log.length), 'open', path, log);
     try {
       for (const [map, size] of Object.entries(options.mapSizes ?? {})) native('canal_object_map_size', map, handle, map, size);
-      const replaced = pinDir === '' ? [] : removeMisfits(handle, pinDir);
-      if (replaced.length > 0) for (const pin of readdirSync(programDir)) rmSync(join(programDir, pin));
-      check(nativeResult('canal_object_load', handle, log, log.length), 'load', path, log);
-      const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, programDir);
-      const carryOver = new CarryOver(replaced, (map) => native('canal_object_map', map, handle, map));
-      carryOver.copyConfig();
-      return new BpfObject(handle, path, replaced.map(({ name }) => name), carryOver, programs);
+      const build = pinDir === '' ? undefined : new StandingBuild({ path, pinDir, programDir, maps: declaredMaps(handle).map(({ name }) => name), mapSizes: options.mapSizes ?? {} });
+      if (build?.stands() === true && nativeResult('canal_object_adopt', handle, programDir) === 0) {
+        return new BpfObject(handle, path, [], new CarryOver([], () => -1), 0, true);
+      }
+      build?.forget();
+      const { replaced, carryOver, programs } = loadAndPin(handle, path, pinDir, programDir, log);
+      build?.note();
+      return new BpfObject(handle, path, replaced, carryOver, programs, false);
     } catch (error) {
       nativeResult('canal_object_close', handle);
       throw error;
@@ -103,28 +109,14 @@ export function mountBpffs(path: string): void {
   native('canal_mount_bpffs', path, path);
 }
 
-export function mapInfo(fd: number): CanalMapInfo {
-  const buffer = Buffer.alloc(canalMapInfoCodec.size);
-  native('canal_map_info', `fd ${fd}`, fd, buffer);
-  return decode(canalMapInfoCodec, buffer);
-}
-
-export function programInfo(fd: number): CanalProgInfo {
-  const buffer = Buffer.alloc(canalProgInfoCodec.size);
-  native('canal_prog_info', `fd ${fd}`, fd, buffer);
-  return decode(canalProgInfoCodec, buffer);
-}
-
-/** Descriptor of something pinned, for {@link closeFd}; undefined where nothing is. */
-export function openPinned(path: string): number | undefined {
-  const fd = nativeResult('canal_pinned', path);
-  if (fd === -2) return undefined;
-  if (fd < 0) throw kernelError('open pin', path, -fd);
-  return fd;
-}
-
-export function closeFd(fd: number): void {
-  nativeResult('canal_close', fd);
+function loadAndPin(handle: number, path: string, pinDir: string, programDir: string, log: Buffer): { readonly replaced: readonly string[]; readonly carryOver: CarryOver; readonly programs: number } {
+  const replaced = pinDir === '' ? [] : removeMisfits(handle, pinDir);
+  if (replaced.length > 0) for (const pin of readdirSync(programDir)) rmSync(join(programDir, pin));
+  check(nativeResult('canal_object_load', handle, log, log.length), 'load', path, log);
+  const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, programDir);
+  const carryOver = new CarryOver(replaced, (map) => native('canal_object_map', map, handle, map));
+  carryOver.copyConfig();
+  return { replaced: replaced.map(({ name }) => name), carryOver, programs };
 }
 
 function declaredMaps(handle: number): CanalMapInfo[] {

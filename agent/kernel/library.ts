@@ -15,6 +15,7 @@ const signatures = {
   canal_object_maps: 'ipup',
   canal_object_map_size: 'isu',
   canal_object_load: 'ipu',
+  canal_object_adopt: 'is',
   canal_object_map: 'is',
   canal_object_program: 'is',
   canal_object_pin_programs: 'is',

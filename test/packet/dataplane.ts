@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Family } from '../../agent/base/address.js';
 import * as abi from '../../agent/kernel/abi.generated.js';
-import { BpfObject, mapInfo } from '../../agent/kernel/bpf-object.js';
+import { BpfObject } from '../../agent/kernel/bpf-object.js';
+import { mapInfo } from '../../agent/kernel/pins.js';
 import { decode, encode, enumName } from '../../agent/kernel/codec.js';
 import { native, nativeResult } from '../../agent/kernel/library.js';
 
