@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Lab } from '../../agent/lab/lab.js';
+import type { ProbeSource } from '../../agent/lab/probe.js';
 import { packageRoot } from '../../agent/lab/machine/layout.js';
-import { inside, placeOf } from '../../agent/lab/machine/place.js';
+import { inside } from '../../agent/lab/machine/place.js';
 import { split } from './cluster.js';
 import { eventually } from './eventually.js';
 
@@ -42,6 +43,19 @@ export interface DoorTally {
   readonly refused: number;
 }
 
+/** Pairs of questions from one socket each. */
+export interface PairTally {
+  readonly pairs: number;
+  /** Both answers have come. */
+  readonly answered: number;
+  /** Of all that were answered. */
+  readonly slowestMs: number;
+  readonly errno: number;
+}
+
+/** A pod by `namespace/name`, or a place of the lab. */
+export type Where = string | Exclude<ProbeSource, { readonly pod: string }>;
+
 export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** Ends the sending; what a flow has lost, failed at or sent again. Empty: nothing. */
@@ -52,7 +66,7 @@ export async function losses(stream: Stream): Promise<FlowTally[]> {
   return lost();
 }
 
-/** Servers and clients in a lab's pods; see traffic/*.c. */
+/** Servers and clients in a lab's pods, on its nodes and outside; see traffic/*.c. */
 export class Traffic {
   readonly #children = new Set<ChildProcessWithoutNullStreams>();
   readonly #binary = build();
@@ -60,7 +74,7 @@ export class Traffic {
   constructor(private readonly lab: Lab) {}
 
   /** Echoes on TCP and UDP until closed. */
-  async serve(who: string, ports: readonly number[]): Promise<{ tally(): Promise<ReadonlyMap<number, PortTally>> }> {
+  async serve(who: Where, ports: readonly number[]): Promise<{ tally(): Promise<ReadonlyMap<number, PortTally>> }> {
     const program = await this.#start(who, ['serve', ...ports.map(String)]);
     return {
       tally: async () => new Map((await program.ask('r')).map(([port, connections, segments, datagrams, lastMs]) => [port!, { connections: connections!, segments: segments!, datagrams: datagrams!, lastMs: lastMs! }])),
@@ -68,7 +82,7 @@ export class Traffic {
   }
 
   /** A flow to each target (`tcp:10.0.0.1:80`), kept busy until closed. */
-  async stream(who: string, everyMs: number, targets: readonly string[]): Promise<Stream> {
+  async stream(who: Where, everyMs: number, targets: readonly string[]): Promise<Stream> {
     const program = await this.#start(who, ['stream', String(everyMs), ...targets]);
     return {
       mark: async () => void (await program.ask('m')),
@@ -78,11 +92,23 @@ export class Traffic {
   }
 
   /** A new flow to each target again and again. `stop` gives the tally once all have been answered or given up. */
-  async knock(who: string, everyMs: number, targets: readonly string[]): Promise<{ tally(): Promise<DoorTally[]>; stop(): Promise<DoorTally[]> }> {
+  async knock(who: Where, everyMs: number, targets: readonly string[]): Promise<{ tally(): Promise<DoorTally[]>; stop(): Promise<DoorTally[]> }> {
     const program = await this.#start(who, ['knock', String(everyMs), ...targets]);
     const tallies = async (command: string): Promise<DoorTally[]> =>
       (await program.ask(command)).map(([tried, answered, silent, refused]) => ({ tried: tried!, answered: answered!, silent: silent!, refused: refused! }));
     return { tally: () => tallies('r'), stop: () => tallies('s') };
+  }
+
+  /** Two questions at once from a new socket (as a resolver asks for A and AAAA), `count` times, `parallel` sockets at a time. Resolves when all are over. */
+  async pairs(who: Where, target: string, options: { count: number; parallel: number }): Promise<PairTally> {
+    const program = await this.#start(who, ['pairs', String(options.count), String(options.parallel), target]);
+    const [[pairs, answered, slowestMs, errno] = []] = await program.ask('r');
+    return { pairs: pairs!, answered: answered!, slowestMs: slowestMs!, errno: errno! };
+  }
+
+  /** The program, for containers' commands. */
+  get binary(): string {
+    return this.#binary;
   }
 
   /** Counts the frames that a pod receives, the link's own talk left out; and shows the last one. */
@@ -110,14 +136,13 @@ export class Traffic {
     this.#children.clear();
   }
 
-  async #start(who: string, args: readonly string[]): Promise<Program> {
-    const [namespace, name] = split(who);
-    const pod = this.lab.status().pods.find((one) => one.namespace === namespace && one.name === name);
-    if (typeof pod?.pid !== 'number') throw new Error(`pod ${who} does not run`);
-    const command = inside(placeOf(pod.pid, pod.cgroup ?? undefined), [this.#binary, ...args]);
+  async #start(who: Where, args: readonly string[]): Promise<Program> {
+    const [namespace, pod] = typeof who === 'string' ? split(who) : ['', ''];
+    const place = await this.lab.placeOf(typeof who === 'string' ? { namespace, pod } : who);
+    const command = inside(place, [this.#binary, ...args]);
     const child = spawn(command.file, command.args, { stdio: 'pipe' });
     this.#children.add(child);
-    const program = new Program(child, `${who} ${args[0]}`);
+    const program = new Program(child, `${JSON.stringify(who)} ${args[0]}`);
     await program.ready;
     return program;
   }

@@ -190,6 +190,8 @@ export interface Service extends KubeObject {
     readonly ipFamilies?: readonly string[];
     readonly selector?: Readonly<Record<string, string>>;
     readonly publishNotReadyAddresses?: boolean;
+    /** PreferClose, PreferSameZone or PreferSameNode. */
+    readonly trafficDistribution?: string;
     readonly ports?: readonly ServicePort[];
   };
 }
@@ -213,6 +215,8 @@ export interface Endpoint {
   readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
   readonly hostname?: string;
   readonly nodeName?: string;
+  readonly zone?: string;
+  readonly hints?: { readonly forZones?: readonly { readonly name: string }[]; readonly forNodes?: readonly { readonly name: string }[] };
   readonly targetRef?: { readonly kind: string; readonly namespace?: string; readonly name: string; readonly uid: string };
 }
 

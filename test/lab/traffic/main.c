@@ -68,10 +68,12 @@ int main(int argc, char **argv)
 		return stream(atof(argv[2]), argc - 3, argv + 3);
 	if (argc > 3 && !strcmp(argv[1], "knock"))
 		return knock(atof(argv[2]), argc - 3, argv + 3);
+	if (argc == 5 && !strcmp(argv[1], "pairs"))
+		return pairs(atol(argv[2]), atoi(argv[3]), argv[4]);
 	if (argc == 7 && !strcmp(argv[1], "fuzz"))
 		return fuzz(argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "sniff"))
 		return sniff();
-	fprintf(stderr, "traffic: serve PORT... | stream MS TARGET... | knock MS TARGET... | fuzz SEED COUNT FROM NODE TO,TO... | sniff\n");
+	fprintf(stderr, "traffic: serve PORT... | stream MS TARGET... | knock MS TARGET... | pairs COUNT PARALLEL TARGET | fuzz SEED COUNT FROM NODE TO,TO... | sniff\n");
 	return 2;
 }

@@ -24,6 +24,7 @@ char next_command(void);
 int serve(int count, char **ports);
 int stream(double interval_ms, int count, char **targets);
 int knock(double interval_ms, int count, char **targets);
+int pairs(long count, int parallel, char *target);
 int fuzz(char **arguments);
 int sniff(void);
 

@@ -70,9 +70,9 @@ describe('EndpointSlices', () => {
   const service = (more: Partial<NonNullable<Service['spec']>> = {}): Service => ({ metadata: meta('web'), spec: { selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }], ipFamilies: ['IPv4'], ...more } });
   const backend = (name: string, ip: string, more: Parameters<typeof pod>[1] = {}): Pod => pod(name, { ip, ...more, meta: { labels: { app: 'web' }, ...more.meta } });
   /** Runs the controller until it wants nothing more; gives the slices. */
-  function settle(one: Service, pods: Pod[], slices: EndpointSlice[] = []): EndpointSlice[] {
+  function settle(one: Service, pods: Pod[], slices: EndpointSlice[] = [], nodes = [node('node1')]): EndpointSlice[] {
     for (let round = 0; round < 5; round++) {
-      const actions = endpointSlices(world({ services: [one], pods, endpointSlices: slices }));
+      const actions = endpointSlices(world({ services: [one], pods, nodes, endpointSlices: slices }));
       if (actions.length === 0) return slices;
       slices = actions.reduce(perform, slices);
     }
@@ -84,7 +84,11 @@ describe('EndpointSlices', () => {
       return [...slices, { ...object, metadata: { ...object.metadata, uid: `uid-${object.metadata.name}` } }];
     }
     const at = slices.findIndex((slice) => slice.metadata.name === action.ref.name);
-    return action.verb === 'delete' ? slices.filter((_, i) => i !== at) : slices.map((slice, i) => (i === at ? { ...slice, ...(action.body as Partial<EndpointSlice>) } : slice));
+    return action.verb === 'delete' ? slices.filter((_, i) => i !== at) : slices.map((slice, i) => (i === at ? merged(slice, action.body as Partial<EndpointSlice>) : slice));
+  }
+  function merged(slice: EndpointSlice, { metadata, ...rest }: Partial<EndpointSlice>): EndpointSlice {
+    const labels = { ...slice.metadata.labels, ...metadata?.labels };
+    return { ...slice, ...rest, metadata: { ...slice.metadata, labels: Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== null)) } };
   }
   const addresses = (slice: EndpointSlice): string[] => (slice.endpoints ?? []).flatMap((one) => one.addresses);
 
@@ -101,10 +105,30 @@ describe('EndpointSlices', () => {
   it.each([
     ['unready', { ready: false }, {}, { ready: false, serving: false, terminating: false }],
     ['terminating and still serving', { meta: { labels: { app: 'web' }, deletionTimestamp: 'now' } }, {}, { ready: false, serving: true, terminating: true }],
-    ['unready and published all the same', { ready: false }, { publishNotReadyAddresses: true }, { ready: true, serving: true, terminating: false }],
+    ['unready and published all the same', { ready: false }, { publishNotReadyAddresses: true }, { ready: true, serving: false, terminating: false }],
   ])('say of a pod that it is %s', (_, of, spec, conditions) => {
     const [slice] = settle(service(spec), [backend('a', '10.0.0.1', of)]);
     expect((slice!.endpoints as Endpoint[])[0]!.conditions).toEqual(conditions);
+  });
+
+  it.each([
+    [undefined, undefined],
+    ['PreferClose', { forZones: [{ name: 'z1' }] }],
+    ['PreferSameZone', { forZones: [{ name: 'z1' }] }],
+    ['PreferSameNode', { forZones: [{ name: 'z1' }], forNodes: [{ name: 'node1' }] }],
+  ])('say the zone of a pod, and with trafficDistribution %s for whom it is', (trafficDistribution, hints) => {
+    const zoned = { ...node('node1'), metadata: meta('node1', { labels: { 'topology.kubernetes.io/zone': 'z1' } }) };
+    const spec = trafficDistribution === undefined ? {} : { trafficDistribution };
+    const [slice] = settle(service(spec), [backend('a', '10.0.0.1'), backend('b', '10.0.0.2', { ready: false })], [], [zoned]);
+    expect(slice!.endpoints!.map((one) => [one.zone, one.hints])).toEqual([['z1', hints], ['z1', undefined]]);
+  });
+
+  it('follow the labels of the service, one for another proxy among them', () => {
+    const labelled = (labels: Readonly<Record<string, string>>): Service => ({ ...service(), metadata: meta('web', { labels }) });
+    const slices = settle(labelled({ 'service.kubernetes.io/service-proxy-name': 'other', team: 'a' }), [backend('a', '10.0.0.1')]);
+    expect(slices[0]!.metadata.labels).toMatchObject({ 'service.kubernetes.io/service-proxy-name': 'other', team: 'a' });
+    const [after] = settle(labelled({ team: 'b' }), [backend('a', '10.0.0.1')], slices);
+    expect(after!.metadata.labels).toEqual({ team: 'b', 'kubernetes.io/service-name': 'web', 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' });
   });
 
   it('leave out finished pods and those without an address', () => {
