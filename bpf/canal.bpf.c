@@ -5,5 +5,6 @@
 #include "from_uplink.bpf.c"
 #include "to_uplink.bpf.c"
 #include "sock.bpf.c"
+#include "probe.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

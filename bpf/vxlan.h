@@ -3,13 +3,12 @@
 // Whatever this cannot do is left to the device, untouched.
 #pragma once
 #include "drop.h"
+#include "vxlan_header.h"
 #if CANAL_FAMILY == 4
 #include "hop.h"
 #endif
 
 #define VXLAN_GO (-1) // not for us: the packet goes on as it is
-
-#if CANAL_FAMILY == 4
 
 // linux/bpf.h; ENCAP_L2_ETH is of 5.13, without it GSO packets could not be cut.
 #define ADJUST_MAC 1
@@ -19,7 +18,11 @@
 #define ADJUST_KEEP_CHECKSUM (1ull << 5)
 #define ADJUST_ENCAP_ETHERNET (1ull << 6)
 #define ADJUST_ENCAP_L2(length) ((__u64)(length) << 56)
+#define ADJUST_VXLAN \
+	(ADJUST_FIXED_GSO | ADJUST_ENCAP_IPV4 | ADJUST_ENCAP_UDP | ADJUST_ENCAP_ETHERNET | ADJUST_ENCAP_L2(ETH_HLEN))
 #define CHECKSUM_LEVEL_DOWN 2
+
+#if CANAL_FAMILY == 4
 
 #define ECN_MASK 3
 #define ECN_CE 3
@@ -93,8 +96,7 @@ static __always_inline int vxlan_send(struct __sk_buff *skb, const struct packet
 	if (length > 0xffff)
 		return VXLAN_GO;
 	hash = bpf_get_hash_recalc(skb);
-	if (bpf_skb_adjust_room(skb, VXLAN_GROWTH, ADJUST_MAC,
-				ADJUST_FIXED_GSO | ADJUST_ENCAP_IPV4 | ADJUST_ENCAP_UDP | ADJUST_ENCAP_ETHERNET | ADJUST_ENCAP_L2(ETH_HLEN)))
+	if (bpf_skb_adjust_room(skb, VXLAN_GROWTH, ADJUST_MAC, ADJUST_VXLAN))
 		return VXLAN_GO;
 	frame = vxlan_room(skb, VXLAN_FRAME + sizeof(struct iphdr));
 	if (!frame)

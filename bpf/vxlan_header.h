@@ -32,6 +32,7 @@ static __always_inline __u32 checksum_fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+#if CANAL_FAMILY == 4
 static __always_inline void vxlan_template_fill(struct vxlan_template *to, const struct canal_config *config,
 						const struct canal_nexthop4 *nexthop)
 {
@@ -58,3 +59,4 @@ static __always_inline void vxlan_template_fill(struct vxlan_template *to, const
 	__builtin_memcpy(to->inner_source, config->vtep_mac, 6);
 	to->inner_type = bpf_htons(ETH_P_IP);
 }
+#endif

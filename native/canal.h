@@ -197,6 +197,7 @@ int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uin
 int canal_route_replace(const struct canal_route *rows, uint32_t count, int32_t *errors);
 int canal_route_delete(const struct canal_route *rows, uint32_t count, int32_t *errors); // absent: success
 int canal_route_get(int family, const uint8_t *dst, struct canal_route *out); // ip route get
+int canal_ipsec_policies(uint32_t *policies);            // in force in the namespace, but for single sockets'
 int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint32_t capacity, uint32_t *needed);
 int canal_neigh_replace(const struct canal_neigh *rows, uint32_t count, int32_t *errors);
 int canal_neigh_delete(const struct canal_neigh *rows, uint32_t count, int32_t *errors); // absent: success; FDB: dst all zero deletes every remote

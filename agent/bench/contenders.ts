@@ -34,8 +34,8 @@ const PLAIN = { nodes: [], services: false, cgroups: false };
 /**
  * `bare` routes without policy; `limit` does not even route; `canal-policy` is
  * canal without services; `canal-everything` is canal as it is by default, its
- * events read; `canal-local` and `canal-stack` leave packets to the host stack
- * across nodes, and always. `felix` is Canal's way, with iptables-legacy as its
+ * events read; `canal-device` leaves VXLAN to the overlay device, `canal-local`
+ * and `canal-stack` leave packets to the host stack across nodes, and always. `felix` is Canal's way, with iptables-legacy as its
  * images choose where that is in use, or on nftables; `felix-kubeproxy-…` is
  * that beside a kube-proxy in that mode.
  */
@@ -50,6 +50,7 @@ const CONTENDERS: Readonly<Record<string, Make>> = {
   'felix-nft-kubeproxy-nftables': felix('nft', 'nftables'),
   'canal-policy': canal('on', false),
   'canal-everything': canal('on', true),
+  'canal-device': canal('device', false),
   'canal-local': canal('local', false),
   'canal-stack': canal('off', false),
 };

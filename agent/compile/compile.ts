@@ -43,19 +43,22 @@ export interface CompileInput {
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
+  /** Why the programs must not write the overlay's outer header themselves. */
+  readonly directObstacle: string | undefined;
   readonly settings: ConfigSettings & EndpointSettings & { readonly ipForwarding: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] };
 }
 
 /** Puts policy, overlay and local pods together into one state. Pure. */
 export function compile(input: CompileInput): DesiredState {
   const { facts, policy, overlay, overlayIfindex, uplink, settings } = input;
+  const fastPath = settings.fastPath === 'on' && input.directObstacle !== undefined ? 'device' : settings.fastPath;
   const pods = compileEndpoints(facts.endpoints, input.up, policy, settings);
   const overlayPrograms: AttachmentRow[] =
     overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
   const uplinkPrograms = overlay === undefined || uplink === undefined || !settings.uplinkPrograms ? [] : programsOf(uplink);
   return {
     overlayKnown: overlay !== undefined,
-    config: compileConfig(settings, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
+    config: compileConfig({ ...settings, fastPath }, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
     sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
     attachments: [...overlayPrograms, ...uplinkPrograms, ...pods.attachments],
     links: overlay === undefined ? [] : [overlay.link],

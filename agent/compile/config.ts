@@ -50,8 +50,7 @@ export const OVERLAY_FIELDS = [
 ] as const satisfies readonly (keyof ConfigRow)[];
 
 export interface ConfigSettings {
-  readonly fastPath: 'off' | 'local' | 'on';
-  readonly directVxlan: boolean;
+  readonly fastPath: 'off' | 'local' | 'device' | 'on';
   readonly endpointToHost: 'accept' | 'drop';
   readonly allowVxlanFromWorkloads: boolean;
   readonly allowIpipFromWorkloads: boolean;
@@ -73,8 +72,8 @@ export interface PortRange {
 export function compileConfig(settings: ConfigSettings, overlay: OverlayState | undefined, overlayIfindex: number | undefined, uplink: Uplink | undefined, kernelPort: number): ConfigRow {
   return {
     fastLocal: settings.fastPath !== 'off',
-    fastOverlay: settings.fastPath === 'on',
-    directVxlan: settings.fastPath === 'on' && settings.directVxlan && overlay !== undefined && uplink !== undefined,
+    fastOverlay: settings.fastPath === 'device' || settings.fastPath === 'on',
+    directVxlan: settings.fastPath === 'on' && overlay !== undefined,
     events: true,
     hostDeny: settings.endpointToHost === 'drop',
     allowVxlan: settings.allowVxlanFromWorkloads,

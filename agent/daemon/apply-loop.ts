@@ -208,6 +208,7 @@ export class ApplyLoop {
     const replan = last?.known !== known || last.nodes !== snapshot.nodes;
     const planned = replan ? planner.plan(snapshot, devices, addresses) : last.planned;
     this.record.overlayProblem(planned.problem);
+    if (settings.fastPath === 'on') this.record.directObstacle(planned.directObstacle);
     this.#compiled = { known, nodes: snapshot.nodes, facts, planned };
     const policy = this.#compiler.compile(snapshot, facts);
     return { snapshot, facts, devices, planned, desired: this.#desired(facts, planned, policy) };

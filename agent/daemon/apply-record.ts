@@ -23,6 +23,7 @@ export class ApplyRecord {
   onDuration: (seconds: number) => void = () => undefined;
   #told = '';
   #toldOverlay = '';
+  #toldDirect: string | undefined;
 
   constructor(
     private readonly log: Logger,
@@ -57,6 +58,14 @@ export class ApplyRecord {
     this.#toldOverlay = text;
     if (problem === undefined) this.log.info('overlay is as it should be again');
     else this.log.warn({ problem }, 'overlay cannot be made as it should be');
+  }
+
+  /** Says once that, and why, the overlay's packets take the way through its device. */
+  directObstacle(reason: string | undefined): void {
+    if (reason === this.#toldDirect) return;
+    this.#toldDirect = reason;
+    if (reason === undefined) this.log.info('VXLAN is written and taken off by the programs again');
+    else this.log.warn({ reason }, 'VXLAN goes through the overlay device, which is slower');
   }
 
   #count(table: string): void {

@@ -11,8 +11,10 @@ import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-tab
 import { BpfObject, mountBpffs } from '../kernel/bpf-object.js';
 import { ConfigTable } from '../kernel/config-table.js';
 import { endpointTable, localTable, nexthopTable, nomasqTable } from '../kernel/endpoint-tables.js';
+import { canEncapsulate } from '../kernel/encapsulation.js';
 import { FdbTable } from '../kernel/fdb-table.js';
 import { checkObjectLayouts } from '../kernel/layout-check.js';
+import { ipsecPolicies, IpsecWatch } from '../kernel/ipsec.js';
 import { LinkTable } from '../kernel/link-table.js';
 import { macText } from '../kernel/mac.js';
 import { ChangeMonitor } from '../kernel/monitor.js';
@@ -98,6 +100,8 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     sockets,
   };
   const monitor = new ChangeMonitor();
+  const ipsec = new IpsecWatch();
+  const encapsulates = canEncapsulate(object.program('canal_probe').fd);
   const ring = new Ring(object.map('canal_events'));
   return {
     tables, ring, pinDir,
@@ -110,7 +114,9 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     addresses: () => listAddresses().map(addressOf).filter((address) => address !== undefined),
     routeTo: (target) => routeTo(target),
     defaultRoute: () => defaultRoute(),
-    notices: () => monitor.drain(),
+    ipsecPolicies,
+    encapsulates: () => encapsulates,
+    notices: () => (ipsec.changed() ? new Set([...monitor.drain(), 'route' as const]) : monitor.drain()),
     settled: () => objects.forEach((loaded) => loaded.carryOver.close()),
     close: () => {
       monitor.close();

@@ -64,6 +64,10 @@ export interface NodeKernel {
   addresses(): readonly DeviceAddress[];
   /** `ip route get`; undefined: unreachable. */
   routeTo(target: IpAddress): { readonly ifindex: number; readonly source: IpAddress | undefined; readonly gateway: IpAddress | undefined } | undefined;
+  /** Policies of IPsec on the node. */
+  ipsecPolicies(): number;
+  /** Whether the kernel lets programs write a tunnel's header. */
+  encapsulates(): boolean;
   /** Device of the IPv4 default route. */
   defaultRoute(): number | undefined;
   /** What changed, by anybody's hand, since the last call. Does not wait. */

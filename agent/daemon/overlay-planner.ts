@@ -2,6 +2,7 @@ import type { IpAddress } from '../base/address.js';
 import type { Problem } from '../base/errors.js';
 import { CanalError } from '../base/errors.js';
 import { parseVtepMac } from '../compile/overlay/lease.js';
+import { directObstacle } from '../compile/overlay/direct.js';
 import { compileOverlay, overlayDevice, type OverlayState, type Uplink } from '../compile/overlay/overlay.js';
 import { chooseUplink, type DeviceAddress } from '../compile/overlay/uplink.js';
 import { IpAddress as Address } from '../base/address.js';
@@ -16,6 +17,8 @@ export interface PlannedOverlay {
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
+  /** Why its packets have to go through the overlay device; undefined: they need not. */
+  readonly directObstacle: string | undefined;
   /** Why there is no overlay, or why it goes on with what was known last. */
   readonly problem: Problem | undefined;
 }
@@ -24,7 +27,7 @@ export interface PlannerOptions {
   readonly nodeName: string;
   readonly settings: UplinkSettings & { readonly blackholeRoute: boolean };
   readonly netConf: NetConf;
-  readonly kernel: Pick<NodeKernel, 'routeTo' | 'defaultRoute'>;
+  readonly kernel: Pick<NodeKernel, 'routeTo' | 'defaultRoute' | 'ipsecPolicies' | 'encapsulates'>;
   /** Names for `can-reach`, resolved before the start. */
   readonly resolve: (target: string) => IpAddress | undefined;
   readonly randomMac: () => string;
@@ -44,7 +47,7 @@ export class OverlayPlanner {
   constructor(private readonly options: PlannerOptions) {}
 
   plan(snapshot: Snapshot, devices: readonly Device[], addresses: readonly DeviceAddress[]): PlannedOverlay {
-    const none = { overlay: undefined, overlayIfindex: undefined, uplink: undefined };
+    const none = { overlay: undefined, overlayIfindex: undefined, uplink: undefined, directObstacle: undefined };
     const known = this.#self(snapshot);
     if (known.self === undefined) return { ...none, problem: known.problem };
     const { uplink, problem } = this.#uplinkOf(known.self, devices, addresses);
@@ -66,8 +69,14 @@ export class OverlayPlanner {
       onLink: this.#onLink(snapshot),
       blackholeRoute: settings.blackholeRoute,
     });
-    if ('field' in compiled) return { overlay: undefined, overlayIfindex: undefined, uplink, problem: compiled };
-    return { overlay: compiled, overlayIfindex: device?.ifindex, uplink, problem: undefined };
+    if ('field' in compiled) return { overlay: undefined, overlayIfindex: undefined, uplink, directObstacle: undefined, problem: compiled };
+    return { overlay: compiled, overlayIfindex: device?.ifindex, uplink, directObstacle: this.#directObstacle(compiled, devices, uplink), problem: undefined };
+  }
+
+  #directObstacle({ link }: OverlayState, devices: readonly Device[], uplink: Uplink): string | undefined {
+    const { kernel } = this.options;
+    const uplinkMac = devices.find((device) => device.ifindex === uplink.ifindex)?.mac ?? '';
+    return directObstacle({ uplinkMac, uplinkName: uplink.name, ipsecPolicies: kernel.ipsecPolicies(), kernelEncapsulates: kernel.encapsulates() }, link);
   }
 
   /** This node's object: as it is if it has a pod CIDR, else as it was last. */

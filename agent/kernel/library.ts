@@ -63,6 +63,7 @@ const signatures = {
   canal_neigh_list: 'iupup',
   canal_neigh_replace: 'pup',
   canal_neigh_delete: 'pup',
+  canal_ipsec_policies: 'p',
   canal_monitor_open: '',
   canal_monitor_fd: 'i',
   canal_monitor_drain: 'i',

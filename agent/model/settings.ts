@@ -53,9 +53,8 @@ export interface AgentSettings {
   readonly routeProtocol: number;
   /** Hook type for pods' devices and, where the kernel has it, tcx for the others. */
   readonly attachType: 'tc' | 'tcx';
-  readonly fastPath: 'off' | 'local' | 'on';
-  /** Write the overlay's outer header in the programs where the uplink allows it. */
-  readonly directVxlan: boolean;
+  /** How far allowed packets are taken past the host stack: not, to pods of the node, to the overlay device, past that too where the uplink allows it. */
+  readonly fastPath: 'off' | 'local' | 'device' | 'on';
   /** Translate service addresses, as kube-proxy would. */
   readonly services: boolean;
   /** But leave them to a kube-proxy that runs on this node. */

@@ -38,6 +38,8 @@ export interface OverlayView {
   readonly network: string;
   readonly uplink: string;
   readonly publicIp: string;
+  /** Who writes VXLAN headers for pods: `programs`, or `device` and why. */
+  readonly path: string;
 }
 
 export interface ApplyView {
@@ -150,6 +152,8 @@ export interface RouteView {
   readonly device: string;
   readonly vtep: string;
   readonly vtepMac: string;
+  /** Who writes the header for this node: `programs`, `device`, or neither of them; and why. */
+  readonly path: string;
   /** `ok`, or what is missing in the kernel. */
   readonly state: string;
 }

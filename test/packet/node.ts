@@ -139,8 +139,8 @@ export class Node {
     return this.run('canal_to_pod', frame, { ifindex: this.device(pod), ingressIfindex: from === 'host' ? 0 : this.device(from) });
   }
 
-  /** Bytes that come in over the uplink. */
-  fromUplink(frame: Buffer): Outcome {
+  /** Whole bytes that come in over the uplink. */
+  fromWire(frame: Buffer): Outcome {
     return this.plane.run('canal_from_upl', frame, { ifindex: this.device('outside'), ingressIfindex: this.device('outside') });
   }
 

@@ -7,8 +7,8 @@ export function register(program: Command): void {
   inspection(program.command('routes').description('other nodes\' pod subnets and the way there')).action(async (options: InspectionOptions) => {
     await show<RouteView[]>(options, '/v1/routes', (routes) =>
       textTable(
-        ['SUBNET', 'NODE', 'KIND', 'GATEWAY', 'DEVICE', 'VTEP', 'VTEP MAC', 'STATE'],
-        routes.map((r) => [r.subnet, r.node, r.kind, r.gateway, r.device, r.vtep, r.vtepMac, r.state]),
+        ['SUBNET', 'NODE', 'KIND', 'GATEWAY', 'DEVICE', 'VTEP', 'VTEP MAC', 'VXLAN BY', 'STATE'],
+        routes.map((r) => [r.subnet, r.node, r.kind, r.gateway, r.device, r.vtep, r.vtepMac, r.path, r.state]),
         'no other node has a lease',
       ),
     );

@@ -16,6 +16,7 @@ function statusText(status: StatusView): string {
     ['Node', status.node],
     ['Agent', `${status.version}, ${status.state}, pid ${status.pid}, since ${status.startedAt}`],
     ['Overlay', overlay === null ? 'none' : `${overlay.device} (VNI ${overlay.vni}, port ${overlay.port}, MTU ${overlay.mtu}, ${overlay.mac}) on ${overlay.uplink}`],
+    ...(overlay === null ? [] : [['VXLAN by', overlay.path] as [string, string]]),
     ...(overlay === null ? [] : [['Lease', `${overlay.subnet} of ${overlay.network}, published as ${overlay.publicIp}`] as [string, string]]),
     ['Pods', `${counts.endpoints} here (${counts.isolatedIngress} isolated for ingress, ${counts.isolatedEgress} for egress), ${counts.pods} in the cluster on ${counts.nodes} nodes`],
     ['Policies', `${counts.policies}, as ${counts.tables} tables over ${counts.classes} peer classes`],

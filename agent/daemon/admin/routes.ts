@@ -1,9 +1,11 @@
 import type { RouteView } from '../../observe/views.js';
+import { overlayPath, peerPath } from './overlay-path.js';
 import { applied, type AdminSources } from './sources.js';
 
 /** Other nodes' subnets: what is wanted, and whether the kernel has it. */
 export function routesView(sources: AdminSources): RouteView[] {
-  const { snapshot, desired, devices } = applied(sources);
+  const { snapshot, desired, devices, planned } = applied(sources);
+  const path = overlayPath(sources.settings.fastPath, planned);
   const nodeOf = (subnet: string): string => [...snapshot.nodes.values()].find((n) => n.podCidrs.some((c) => c.text === subnet))?.name ?? '';
   return [...desired.nexthops.values()].map(({ cidr, nexthop }) => ({
     subnet: cidr.text,
@@ -13,6 +15,7 @@ export function routesView(sources: AdminSources): RouteView[] {
     device: nexthop.kind === 'direct' ? 'by gateway' : (devices.find((d) => d.ifindex === nexthop.ifindex)?.name ?? String(nexthop.ifindex)),
     vtep: nexthop.vtepAddress?.text ?? '',
     vtepMac: nexthop.vtepMac,
+    path: nexthop.kind === 'direct' || nexthop.vtepAddress === undefined ? 'host stack (no overlay)' : peerPath(path, nexthop.vtepAddress, desired.config.uplinkIfindex, sources.kernel),
     state: stateOf(sources, cidr.text, nexthop.kind === 'overlay'),
   }));
 }

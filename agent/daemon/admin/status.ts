@@ -1,6 +1,7 @@
 import { VERSION } from '../../base/version.js';
 import { KERNEL_VXLAN_PORT } from '../../model/net-conf.js';
 import type { ApplyView, OverlayView, StatusView } from '../../observe/views.js';
+import { overlayPath } from './overlay-path.js';
 import type { AdminSources } from './sources.js';
 
 export function statusView(sources: AdminSources): StatusView {
@@ -21,7 +22,7 @@ export function statusView(sources: AdminSources): StatusView {
   };
 }
 
-function overlayView({ loop }: AdminSources): OverlayView | null {
+function overlayView({ loop, settings }: AdminSources): OverlayView | null {
   const planned = loop.view?.planned;
   if (planned?.overlay === undefined) return null;
   const { overlay, uplink } = planned;
@@ -36,6 +37,7 @@ function overlayView({ loop }: AdminSources): OverlayView | null {
     network: overlay.network.text,
     uplink: uplink === undefined ? '' : `${uplink.name} ${uplink.address.text}`,
     publicIp: overlay.annotations['public-ip'] ?? '',
+    path: overlayPath(settings.fastPath, planned),
   };
 }
 

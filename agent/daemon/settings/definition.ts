@@ -57,7 +57,6 @@ export interface SettingValues {
   routeProtocol: number;
   attachType: AgentSettings['attachType'];
   fastPath: AgentSettings['fastPath'];
-  directVxlan: boolean;
   services: 'on' | 'off' | 'auto';
   lbAlgorithm: AgentSettings['lbAlgorithm'];
   maglevTableSize: number;
@@ -218,8 +217,7 @@ export const SETTINGS: Settings = {
   routeMetric: { flag: 'ipv4-normal-route-priority', key: 'ipv4NormalRoutePriority', env: ['FELIX_IPV4NORMALROUTEPRIORITY'], value: 'n', parse: number(0, 0x7fffffff), fallback: 1024, help: 'metric of pods\' routes' },
   routeProtocol: { flag: 'device-route-protocol', key: 'deviceRouteProtocol', env: ['FELIX_DEVICEROUTEPROTOCOL'], value: 'n', parse: number(1, 255), fallback: 3, help: 'protocol number of pods\' routes' },
   attachType: { flag: 'bpf-attach-type', key: 'bpfAttachType', env: ['FELIX_BPFATTACHTYPE'], value: 'TC|TCX', parse: oneOf('tc', 'tcx'), fallback: 'tc', help: 'hook of pods\' devices (tcx takes 8 ms longer to attach)' },
-  fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|on', parse: oneOf('off', 'local', 'on'), fallback: 'on', help: 'redirect allowed packets past the host stack: on the node, and over the overlay' },
-  directVxlan: { flag: 'direct-vxlan', key: 'directVxlan', env: [], parse: boolean, fallback: false, help: 'with fast-path on, write and strip VXLAN headers in the programs, past the overlay device; what the uplink cannot do falls back to the device' },
+  fastPath: { flag: 'fast-path', key: 'fastPath', env: [], value: 'off|local|device|on', parse: oneOf('off', 'local', 'device', 'on'), fallback: 'device', help: 'take allowed packets past the host stack: to pods of the node, also to the overlay device, also past that device (what the uplink cannot do falls back to it)' },
   services: { flag: 'services', key: 'services', env: [], value: 'on|off|auto', parse: (v) => (v === 'on' || v === 'off' || v === 'auto' ? v : boolean(v) ? 'on' : 'off'), fallback: 'auto', help: 'translate service addresses, in place of kube-proxy; auto: unless one runs on this node' },
   lbAlgorithm: { flag: 'lb-algorithm', key: 'lbAlgorithm', env: [], value: 'random|maglev', parse: oneOf('random', 'maglev'), fallback: 'random', help: 'how a backend is chosen for what comes from outside; a Service\'s annotation canal.io/lb-algorithm wins' },
   maglevTableSize: { flag: 'maglev-table-size', key: 'maglevTableSize', env: [], value: 'n', parse: tableSize, fallback: 1021, help: `slots of a Maglev table, the same on every node, 100 a backend or more: ${TABLE_SIZES.join(', ')}` },

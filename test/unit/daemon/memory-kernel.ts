@@ -81,6 +81,16 @@ export class MemoryKernel implements NodeKernel {
     return undefined;
   }
 
+  ipsec = 0;
+
+  ipsecPolicies(): number {
+    return this.ipsec;
+  }
+
+  encapsulates(): boolean {
+    return true;
+  }
+
   defaultRoute(): number | undefined {
     return this.uplinkUp ? this.uplink.ifindex : undefined;
   }
