@@ -103,3 +103,14 @@ export function ends(bytes: Buffer): { source: Buffer; destination: Buffer; sour
     destinationPort: bytes.readUInt16BE(transport + 2),
   };
 }
+
+/** What an ICMP error says: its own ends, the quoted packet's, and whether its checksum holds. */
+export function quotedEnds(error: Buffer, family: 4 | 6): object {
+  const [header, from, size] = family === 4 ? [20, 12, 4] : [40, 8, 16];
+  const outer = error.subarray(14);
+  const inner = outer.subarray(header + 8);
+  const address = (packet: Buffer, n: number): string => packet.subarray(from + n * size, from + (n + 1) * size).toString('hex');
+  const again = sealed({ source: outer.subarray(from, from + size), destination: outer.subarray(from + size, from + 2 * size), protocol: family === 4 ? 1 : 58, body: outer.subarray(header) });
+  if (again.body.readUInt16BE(2) !== outer.readUInt16BE(header + 2)) throw new Error('checksum of the error is wrong');
+  return { outer: [address(outer, 0), address(outer, 1)], source: address(inner, 0), destination: address(inner, 1), ports: [inner.readUInt16BE(header), inner.readUInt16BE(header + 2)] };
+}

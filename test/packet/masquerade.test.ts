@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CanalFull } from '../../agent/kernel/abi.generated.js';
-import { Edge, ends, packetOf, wholePacket } from './edge-scene.js';
+import { Edge, ends, packetOf, quotedEnds, wholePacket } from './edge-scene.js';
 import { ACK, FIN, type Frame, frameBytes, icmp, icmpProtocol, packetBytes, sealed, SYN, TCP, tcp, UDP, udp } from './frames.js';
 import { MASQUERADE, FAST_LOCAL } from './node.js';
 import { denied, redirected, useDevices, useNode } from './scene.js';
@@ -161,14 +161,3 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
 });
 
 const hex = (bytes: Buffer): string => bytes.toString('hex');
-
-/** What an ICMP error says: its own ends, the quoted packet's, and whether its checksum holds. */
-function quotedEnds(error: Buffer, family: 4 | 6): object {
-  const [header, from, size] = family === 4 ? [20, 12, 4] : [40, 8, 16];
-  const outer = error.subarray(14);
-  const inner = outer.subarray(header + 8);
-  const address = (packet: Buffer, n: number): string => hex(packet.subarray(from + n * size, from + (n + 1) * size));
-  const again = sealed({ source: outer.subarray(from, from + size), destination: outer.subarray(from + size, from + 2 * size), protocol: family === 4 ? 1 : 58, body: outer.subarray(header) });
-  if (again.body.readUInt16BE(2) !== outer.readUInt16BE(header + 2)) throw new Error('checksum of the error is wrong');
-  return { outer: [address(outer, 0), address(outer, 1)], source: address(inner, 0), destination: address(inner, 1), ports: [inner.readUInt16BE(header), inner.readUInt16BE(header + 2)] };
-}
