@@ -168,7 +168,8 @@ function besideKubeProxy(settings: AgentSettings, mode: string | undefined, log:
     return settings;
   }
   log.warn({ mode }, 'kube-proxy runs on this node: services are left to it (--services=on takes them over)');
-  return { ...settings, services: false };
+  // Its answers are translated back in the host stack, so they have to come by there.
+  return { ...settings, services: false, fastPath: 'off' };
 }
 
 /** Tells the node object and the node's files what has been applied. */

@@ -13,6 +13,8 @@ export const given = {
   podNetwork: process.env['POD_NETWORK'] ?? '10.244.0.0/16',
   /** Words before a node's name and a service's. */
   restart: process.env['RESTART']?.split(/\s+/),
+  /** A command that takes stop, start and compact. */
+  controlPlane: (process.env['CONTROL_PLANE'] ?? '').split(/\s+/).filter((word) => word !== ''),
   /** The API server's audit log, at level Metadata or more, as a file here. */
   auditLog: process.env['AUDIT_LOG'] ?? '',
   e2eTest: process.env['E2E_TEST'] ?? '',

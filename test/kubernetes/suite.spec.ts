@@ -1,8 +1,10 @@
 import { beforeAll, describe } from 'vitest';
 import { kubectl } from './cluster.js';
+import { faults } from './steps/faults.js';
 import { install } from './steps/install.js';
 import { permissions } from './steps/permissions.js';
 import { nodeStates, removal, type NodeState } from './steps/removal.js';
+import { size } from './steps/size.js';
 import { traffic } from './steps/traffic.js';
 import { upgrade } from './steps/upgrade.js';
 
@@ -17,5 +19,7 @@ beforeAll(async () => {
 describe('install', install);
 describe('traffic', traffic);
 describe('upgrade', upgrade);
+describe('faults', faults);
+describe('size', size);
 describe('permissions', permissions);
 describe('removal', () => removal(() => before));

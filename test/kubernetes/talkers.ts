@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { apply, eventually, kubectl, NAMESPACE, type ClusterNode } from './cluster.js';
 
 /** The only image that the test needs: it has Node. */
-const IMAGE = `canal:${(JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version}`;
+export const IMAGE = `canal:${(JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version}`;
 
 export interface Target {
   readonly name: string;
@@ -103,7 +103,7 @@ export async function laterReport(pod: string, afterMs: number): Promise<Report>
 }
 
 /** One exchange with `target`, in the prober's way: whether it was answered. */
-export async function reaches(pod: string, target: Target, protocol: 'TCP' | 'UDP', timeoutMs = 1500): Promise<boolean> {
+export async function reaches(pod: string, target: Target, protocol: 'TCP' | 'UDP', timeoutMs = 5000): Promise<boolean> {
   const script = protocol === 'TCP' ? TCP_ONCE : UDP_ONCE;
   const out = await kubectl('-n', NAMESPACE, 'exec', pod, '--', '/usr/bin/node', '-e', script, target.host, String(target.port), String(timeoutMs));
   return out === 'answered';
