@@ -140,7 +140,7 @@ export class Node {
   }
 
   /** Whole bytes that come in over the uplink. */
-  fromWire(frame: Buffer): Outcome {
+  fromUplink(frame: Buffer): Outcome {
     return this.plane.run('canal_from_upl', frame, { ifindex: this.device('outside'), ingressIfindex: this.device('outside') });
   }
 

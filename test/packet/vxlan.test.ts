@@ -136,7 +136,7 @@ describe('VXLAN in the programs', () => {
 
   it('delivers requests and known flows of other nodes without their headers', () => {
     for (const frame of [talk.syn('remote', 'b'), talk.data('remote', 'b')]) {
-      const outcome = node().fromWire(arriving(frame));
+      const outcome = node().fromUplink(arriving(frame));
       expect(outcome).toMatchObject(redirected);
       const expected = frameBytes({ ...frame, ttl: 63 });
       podMac('b').copy(expected, 0);
@@ -150,10 +150,10 @@ describe('VXLAN in the programs', () => {
 
   it('refuses what policy refuses, and what claims an address of this node', () => {
     node().isolate('b', 'ingress', [{ protocol: TCP, port: 80, id: 1n }]);
-    expect(node().fromWire(arriving(talk.syn('remote', 'b')))).toMatchObject(redirected);
-    expect(node().fromWire(arriving(talk.frame('remote', 'b', TCP, tcp(1, 81, SYN))))).toMatchObject(denied('DROP_POLICY_INGRESS'));
+    expect(node().fromUplink(arriving(talk.syn('remote', 'b')))).toMatchObject(redirected);
+    expect(node().fromUplink(arriving(talk.frame('remote', 'b', TCP, tcp(1, 81, SYN))))).toMatchObject(denied('DROP_POLICY_INGRESS'));
     node().plane.put('local', node().at.remote, u32(0));
-    expect(node().fromWire(arriving(talk.frame('remote', 'b', TCP, tcp(2, 80, SYN))))).toMatchObject(denied('DROP_OVERLAY_SOURCE'));
+    expect(node().fromUplink(arriving(talk.frame('remote', 'b', TCP, tcp(2, 80, SYN))))).toMatchObject(denied('DROP_OVERLAY_SOURCE'));
   });
 
   const request = (): Frame => talk.syn('remote', 'b');
@@ -185,7 +185,7 @@ describe('VXLAN in the programs', () => {
   ];
   it.each(notOurs)('leaves VXLAN %s to the kernel, untouched', (_, make) => {
     const frame = make();
-    const outcome = node().fromWire(frame);
+    const outcome = node().fromUplink(frame);
     expect(outcome).toMatchObject(untouched);
     expect(outcome.bytes).toEqual(frame);
     expect([...node().plane.flows('ct'), ...node().plane.flows('ctnew')]).toEqual([]);
@@ -193,8 +193,8 @@ describe('VXLAN in the programs', () => {
 
   it('leaves packets cut at any length, and all of them where the programs are not to do it, to the kernel', () => {
     const whole = arriving(talk.frame('remote', 'b', TCP, tcp(40000, 80, SYN | ACK)));
-    for (let length = 40; length < whole.length; length++) expect(node().fromWire(whole.subarray(0, length)).verdict).toBe('next');
+    for (let length = 40; length < whole.length; length++) expect(node().fromUplink(whole.subarray(0, length)).verdict).toBe('next');
     node().configure(FAST_OVERLAY, { vtepAddr: HERE.address, vtepMac: HERE.vtepMac });
-    expect(node().fromWire(arriving(request()))).toMatchObject(untouched);
+    expect(node().fromUplink(arriving(request()))).toMatchObject(untouched);
   });
 });
