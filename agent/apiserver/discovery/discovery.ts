@@ -83,7 +83,7 @@ export function apiResourceList(registry: Registry, group: string, version: stri
       verbs: sub.verbs,
     })),
   ]);
-  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf(group, version), resources };
+  return { kind: 'APIResourceList', ...(group === '' ? {} : { apiVersion: 'v1' }), groupVersion: apiVersionOf(group, version), resources };
 }
 
 /** Aggregated discovery v2 of /api (core) or /apis (the rest), which kubectl asks for first. */
@@ -104,15 +104,20 @@ export function aggregatedDiscovery(registry: Registry, core: boolean): Fields {
   };
 }
 
+/** Built-in kinds leave group and version to the entry above them; custom ones repeat them. */
+function responseKind({ custom, group, version }: Kind, kind: string): Fields {
+  return custom ? { group, version, kind } : { group: '', version: '', kind };
+}
+
 function discoveredResource(kind: Kind): Fields {
-  const subresources = subresourcesOf(kind).map((sub) => ({
+  const subresources = subresourcesOf(kind).toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((sub) => ({
     subresource: sub.name,
-    responseKind: { group: sub.group ?? kind.group, version: sub.version ?? kind.version, kind: sub.kind },
+    responseKind: sub.group === undefined ? responseKind(kind, sub.kind) : { group: sub.group, version: sub.version, kind: sub.kind },
     verbs: sub.verbs,
   }));
   return {
     resource: kind.resource,
-    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    responseKind: responseKind(kind, kind.kind),
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
     verbs: verbsOf(kind),

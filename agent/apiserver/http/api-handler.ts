@@ -37,10 +37,17 @@ export async function handleRequest(context: ApiContext, runtime: PodRuntime | u
 async function route(exchange: Exchange, context: ApiContext, runtime: PodRuntime | undefined): Promise<void> {
   if (fixedAnswer(exchange, context) || (await serveReview(exchange))) return;
   const path = parseResourcePath(context.registry, exchange.pathname);
+  if (path === undefined && isUnknownGroup(exchange, context)) return send(exchange, 404, '404 page not found\n', 'text/plain; charset=utf-8');
   if (path === undefined) throw noSuchPath();
   const handler = subresourceHandler(path);
   if (handler !== undefined) await handler(exchange, context, path, runtime);
   else await handleResource(exchange, context, path);
+}
+
+/** Of groups that it does not know, the real server has no handler at all. */
+function isUnknownGroup({ pathname }: Exchange, { registry }: ApiContext): boolean {
+  const [root, group = '', version = ''] = pathname.split('/').filter((segment) => segment !== '');
+  return root === 'apis' && !registry.versions(group).includes(version);
 }
 
 /** Everything that is not a resource. @returns false if the path is none of these */

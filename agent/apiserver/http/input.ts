@@ -13,7 +13,7 @@ export function fieldValidationOf({ query }: Exchange): FieldValidation {
   const given = query.get('fieldValidation') ?? '';
   if (given === '') return 'Warn';
   if (given === 'Strict' || given === 'Warn' || given === 'Ignore') return given;
-  throw new ApiError(422, 'Invalid', `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "${given}": supported values: "Ignore", "Strict", "Warn"`);
+  throw new ApiError(422, 'Invalid', `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "${given}": supported values: "", "Ignore", "Strict", "Warn"`);
 }
 
 /** The body as an object of `kind`: right kind, right types, unknown fields refused, warned of or dropped. */

@@ -1,8 +1,8 @@
 import type { Fields, KubeObject } from '../kube-object.js';
-import { isFields } from '../kube-object.js';
+import { apiVersionOf, isFields, textAt } from '../kube-object.js';
 import { APPLY_PATCH, applyPatch } from '../patch/patch.js';
 import { applyObject } from '../patch/server-side-apply.js';
-import { ApiError, badRequest, invalid, methodNotAllowed, noSuchPath, success } from '../status.js';
+import { badRequest, fieldError, invalid, methodNotAllowed, noSuchPath, success } from '../status.js';
 import { partialMetadata, tableOf, type IncludeObject } from '../table/render.js';
 import type { ApiContext, WriteOptions } from '../verbs/context.js';
 import { createObject, existing } from '../verbs/create.js';
@@ -10,7 +10,8 @@ import { deleteObject, type DeleteOptions } from '../verbs/delete.js';
 import { listEnvelope, listObjects, type ListOptions } from '../verbs/list.js';
 import { selectorOf } from '../verbs/selectors.js';
 import { updateObject } from '../verbs/update.js';
-import { readBody, type Body } from './body.js';
+import { checkDeleteOptions, checkListOptions, checkWatchOptions } from './list-options.js';
+import { objectBody, readBody, type Body } from './body.js';
 import { flagParameter, sendJson, type Exchange } from './exchange.js';
 import { decodeAs, decodeObject } from './input.js';
 import { wantedForm } from './media-type.js';
@@ -23,11 +24,12 @@ const DEFAULT_WATCH_MS = 1_800_000;
 /** The verbs on objects and collections, and the `status` subresource. */
 export async function handleResource(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   if (path.subresource !== '' && !(path.subresource === 'status' && path.kind.hasStatus)) throw noSuchPath();
+  if (path.kind.strategy.warning !== undefined) exchange.warnings.push(path.kind.strategy.warning);
   if (path.name === '') return handleCollection(exchange, context, path);
   switch (exchange.method) {
     case 'GET':
     case 'HEAD':
-      return getOrWatchOne(exchange, context, path);
+      return sendObject(exchange, context, path, existing(context, path.kind, path.namespace, path.name));
     case 'PUT':
       return put(exchange, context, path);
     case 'PATCH':
@@ -35,7 +37,7 @@ export async function handleResource(exchange: Exchange, context: ApiContext, pa
     case 'DELETE':
       return remove(exchange, context, path);
     default:
-      throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+      throw methodNotAllowed();
   }
 }
 
@@ -49,16 +51,8 @@ async function handleCollection(exchange: Exchange, context: ApiContext, path: R
     case 'DELETE':
       return removeCollection(exchange, context, path);
     default:
-      throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+      throw methodNotAllowed();
   }
-}
-
-function getOrWatchOne(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> | void {
-  if (flagParameter(exchange.query, 'watch')) {
-    exchange.query.set('fieldSelector', `metadata.name=${path.name}`);
-    return watch(exchange, context, path);
-  }
-  return sendObject(exchange, context, path, existing(context, path.kind, path.namespace, path.name));
 }
 
 function list(exchange: Exchange, context: ApiContext, path: ResourcePath): void {
@@ -70,9 +64,10 @@ function list(exchange: Exchange, context: ApiContext, path: ResourcePath): void
 }
 
 function listOptions({ query }: Exchange, path: ResourcePath): ListOptions {
+  checkListOptions(query);
   return {
     selects: selectorOf(path.kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''),
-    limit: Number(query.get('limit') ?? 0),
+    limit: Math.max(0, Number(query.get('limit') ?? 0)),
     continueToken: query.get('continue') ?? '',
     resourceVersion: query.get('resourceVersion') ?? '',
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
@@ -84,9 +79,7 @@ async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath
   const { form } = wantedForm(exchange.accept);
   const bookmarks = flagParameter(query, 'allowWatchBookmarks');
   const sendInitialEvents = flagParameter(query, 'sendInitialEvents');
-  if (sendInitialEvents && query.get('resourceVersionMatch') !== 'NotOlderThan') {
-    throw invalid('meta.k8s.io', 'ListOptions', '', [{ type: 'Forbidden', field: 'resourceVersionMatch', message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan' }]);
-  }
+  checkWatchOptions(query);
   const selects = selectorOf(path.kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? '');
   const options = { selects, resourceVersion: query.get('resourceVersion') ?? '', bookmarks, sendInitialEvents };
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
@@ -103,25 +96,29 @@ async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath
 
 async function post(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
-  if (path.kind.namespaced && path.namespace === '') throw methodNotAllowed('create', path.kind);
+  if (path.kind.namespaced && path.namespace === '') throw methodNotAllowed();
   sendObject(exchange, context, path, createObject(context, path.kind, path.namespace, object, writeOptions(exchange, path)), 201);
 }
 
 async function put(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
-  if ((object.metadata.name ?? '') === '') throw badRequest('the name of the object must be given');
+  const { name = '' } = object.metadata;
+  if (name === '') throw badRequest(`the name of the object (${path.name} based on URL) was undeterminable: name must be provided`);
+  if (name !== path.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${path.name})`);
   sendObject(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, () => ({ object }), writeOptions(exchange, path)));
 }
 
 async function patch(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const body = await readBody(exchange.request);
   if (body.contentType === APPLY_PATCH) return apply(exchange, context, path, body);
+  if (flagParameter(exchange.query, 'force')) throw invalid('meta.k8s.io', 'PatchOptions', '', [fieldError.forbidden('force', 'may not be specified for non-apply patch')]);
   const options = writeOptions(exchange, path);
   const propose = (current: KubeObject): { object: KubeObject } => ({ object: decodeAs(exchange, path.kind, applyPatch(path.kind, current, body.contentType, body.value)) });
   sendObject(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, propose, options));
 }
 
 function apply(exchange: Exchange, context: ApiContext, path: ResourcePath, body: Body): void {
+  checkAppliedKind(path, body);
   const config = decodeObject(exchange, path.kind, body);
   const manager = exchange.query.get('fieldManager') ?? '';
   if (manager === '') throw invalid('meta.k8s.io', 'PatchOptions', '', [{ type: 'Required', field: 'fieldManager', message: 'Required value: is required for apply patch' }]);
@@ -130,17 +127,29 @@ function apply(exchange: Exchange, context: ApiContext, path: ResourcePath, body
   sendObject(exchange, context, path, object, created ? 201 : 200);
 }
 
+/** An applied configuration has to say what it is, where other bodies may leave it out. */
+function checkAppliedKind({ kind, name: pathName }: ResourcePath, body: Body): void {
+  const given = objectBody(body);
+  const [apiVersion, name] = [textAt(given, 'apiVersion'), textAt(given, 'kind')];
+  if (apiVersion !== apiVersionOf(kind.group, kind.version) || name !== kind.kind) throw badRequest(`invalid object type: ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${name}`);
+  const called = textAt(given, 'metadata', 'name');
+  if (called !== '' && called !== pathName) throw badRequest(`the name of the object (${called}) does not match the name on the URL (${pathName})`);
+}
+
 async function remove(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const options = await deleteOptions(exchange);
+  if (path.kind.strategy.orphansByDefault === true && options.propagationPolicy === undefined) exchange.warnings.push(ORPHANS);
   const { object, gone } = deleteObject(context, path.kind, path.namespace, path.name, options);
   const { metadata } = object;
-  if (gone && path.kind.strategy.graceSeconds === undefined) {
+  if (gone && path.kind.strategy.graceSeconds === undefined && path.kind.strategy.returnsDeleted !== true) {
     const group = path.kind.group === '' ? {} : { group: path.kind.group };
     sendJson(exchange, 200, success({ name: metadata.name ?? '', ...group, kind: path.kind.resource, uid: metadata.uid ?? '' }));
   } else {
     sendObject(exchange, context, path, object);
   }
 }
+
+const ORPHANS = 'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
 
 async function removeCollection(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const options = await deleteOptions(exchange);
@@ -153,11 +162,11 @@ async function deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
   const { value } = await readBody(exchange.request);
   const { query } = exchange;
   const given: Fields = isFields(value) ? value : {};
+  checkDeleteOptions(given, query);
   const grace = given['gracePeriodSeconds'] ?? (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
-  if (grace !== undefined && (typeof grace !== 'number' || !Number.isInteger(grace))) throw badRequest('gracePeriodSeconds must be an integer');
   const policy = given['propagationPolicy'] ?? query.get('propagationPolicy') ?? (given['orphanDependents'] === true ? 'Orphan' : undefined);
   return {
-    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
+    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace < 0 ? 1 : grace } : {}),
     ...(typeof policy === 'string' ? { propagationPolicy: policy } : {}),
     ...(isFields(given['preconditions']) ? { preconditions: given['preconditions'] } : {}),
     dryRun: isDryRun(exchange, given),
@@ -177,7 +186,7 @@ export function writeOptions(exchange: Exchange, path: Pick<ResourcePath, 'subre
 function isDryRun({ query }: Exchange, options: Fields = {}): boolean {
   const given = [...query.getAll('dryRun'), ...(Array.isArray(options['dryRun']) ? (options['dryRun'] as unknown[]) : [])].filter((one) => one !== '');
   if (given.some((one) => one !== 'All')) {
-    throw new ApiError(422, 'Invalid', `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ${JSON.stringify(given.find((one) => one !== 'All'))}: supported values: "All"`);
+    throw invalid('meta.k8s.io', 'CreateOptions', '', [{ type: 'NotSupported', field: 'dryRun', message: `Unsupported value: []string{${given.map((one) => JSON.stringify(one)).join(', ')}}: supported values: "All"` }]);
   }
   return given.length > 0;
 }

@@ -3,7 +3,7 @@ import { finalizeNamespace } from '../collect/collector.js';
 import type { Kind } from '../registry/kind.js';
 import { applyPatch, APPLY_PATCH } from '../patch/patch.js';
 import type { PodRuntime } from '../pod-runtime.js';
-import { ApiError, badRequest, conflict, methodNotAllowed, noSuchPath, notFound, notImplemented } from '../status.js';
+import { ApiError, badRequest, conflict, fieldError, invalid, methodNotAllowed, noSuchPath, notFound, notImplemented } from '../status.js';
 import { servePodLogs } from '../streams/pod-logs.js';
 import type { ApiContext } from '../verbs/context.js';
 import { existing } from '../verbs/create.js';
@@ -36,6 +36,8 @@ async function upgradeOnly(_exchange: Exchange, context: ApiContext, path: Resou
   throw badRequest('Upgrade request required');
 }
 
+const internal = (message: string): ApiError => new ApiError(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
+
 /** autoscaling/v1 Scale of an object. */
 function scaleOf(kind: Kind, object: KubeObject): KubeObject {
   const paths = kind.scale;
@@ -43,12 +45,13 @@ function scaleOf(kind: Kind, object: KubeObject): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const metadata = { ...(name === undefined ? {} : { name }), ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }), ...(creationTimestamp === undefined ? {} : { creationTimestamp }) };
   const selector = at(object, ...paths.selector);
+  const replicas = Number(at(object, ...paths.replicas) ?? 0);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata,
-    spec: { replicas: Number(at(object, ...paths.replicas) ?? 0) },
-    status: { replicas: Number(at(object, ...paths.statusReplicas) ?? 0), selector: typeof selector === 'string' ? selector : selectorText(fieldsAt(object, ...paths.selector)) },
+    spec: replicas === 0 ? {} : { replicas },
+    status: { replicas: Number(at(object, ...paths.statusReplicas) ?? 0), ...(paths.selector.length === 0 ? {} : { selector: typeof selector === 'string' ? selector : selectorText(fieldsAt(object, ...paths.selector)) }) },
   };
 }
 
@@ -63,8 +66,12 @@ function selectorText(selector: Fields): string {
 
 async function scale(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const { kind, namespace, name } = path;
-  if (exchange.method === 'GET') return sendJson(exchange, 200, scaleOf(kind, existing(context, kind, namespace, name)));
-  if (exchange.method !== 'PUT' && exchange.method !== 'PATCH') throw methodNotAllowed(exchange.method.toLowerCase(), kind);
+  if (exchange.method === 'GET') {
+    const object = existing(context, kind, namespace, name);
+    if (kind.custom && at(object, ...(kind.scale?.replicas ?? [])) === undefined) throw internal(`the spec replicas field ".${kind.scale?.replicas.join('.') ?? ''}" does not exist`);
+    return sendJson(exchange, 200, scaleOf(kind, object));
+  }
+  if (exchange.method !== 'PUT' && exchange.method !== 'PATCH') throw methodNotAllowed();
   const body = await readBody(exchange.request);
   const propose = (current: KubeObject): { object: KubeObject } => {
     const now = scaleOf(kind, current);
@@ -72,8 +79,10 @@ async function scale(exchange: Exchange, context: ApiContext, path: ResourcePath
     const wanted = exchange.method === 'PUT' ? objectBody(body) : applyPatch({ ...kind, schema: { type: 'any' } }, now, plain, body.value);
     const version = textAt(wanted, 'metadata', 'resourceVersion');
     if (version !== '' && version !== current.metadata.resourceVersion) throw conflict(kind, name, 'the object has been modified; please apply your changes to the latest version and try again');
+    const replicas = Number(at(wanted, 'spec', 'replicas') ?? 0);
+    if (replicas < 0) throw invalid('autoscaling', 'Scale', name, [fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')]);
     const draft = draftOf(current);
-    set(draft, kind.scale?.replicas ?? [], Number(at(wanted, 'spec', 'replicas') ?? 0));
+    set(draft, kind.scale?.replicas ?? [], replicas);
     return { object: draft };
   };
   const updated = updateObject(context, kind, namespace, name, propose, { ...writeOptions(exchange, { subresource: '' }), subresource: 'scale' });
@@ -89,7 +98,7 @@ function set(target: Fields, path: readonly string[], value: unknown): void {
 
 /** The scheduler's write: a pod gets its node, once. */
 async function bind(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  if (exchange.method !== 'POST') throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+  if (exchange.method !== 'POST') throw methodNotAllowed();
   const node = textAt(objectBody(await readBody(exchange.request)), 'target', 'name');
   if (node === '') throw badRequest('target.name: Required value');
   bindPod(context, path.kind, path.namespace, path.name, node);
@@ -117,7 +126,7 @@ export function bindPod(context: ApiContext, kind: Kind, namespace: string, name
 
 /** An eviction is a deletion: disruption budgets are stored, not enforced. */
 async function evict(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  if (exchange.method !== 'POST') throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+  if (exchange.method !== 'POST') throw methodNotAllowed();
   const options = fieldsAt(objectBody(await readBody(exchange.request)), 'deleteOptions');
   const grace = options['gracePeriodSeconds'];
   const dryRun = exchange.query.get('dryRun') === 'All' || listAt(options, 'dryRun').includes('All');
@@ -126,7 +135,7 @@ async function evict(exchange: Exchange, context: ApiContext, path: ResourcePath
 }
 
 async function finalize(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  if (exchange.method !== 'PUT') throw methodNotAllowed(exchange.method.toLowerCase(), path.kind);
+  if (exchange.method !== 'PUT') throw methodNotAllowed();
   const finalizers = listAt(objectBody(await readBody(exchange.request)), 'spec', 'finalizers');
   const object = finalizeNamespace(context, path.kind, path.name, finalizers);
   if (object === undefined) throw notFound(path.kind, path.name);

@@ -18,9 +18,13 @@ export type Render = (object: KubeObject) => unknown;
  */
 export async function streamWatch(exchange: Exchange, context: ApiContext, kind: Kind, namespace: string, options: WatchOptions, timeoutMs: number, render: Render | undefined, contentType: string): Promise<void> {
   const { response } = exchange;
-  const watcher = new Watcher(context, kind, namespace, options);
+  const watcher = openWatcher(context, kind, namespace, options);
   response.writeHead(200, { 'content-type': contentType, 'transfer-encoding': 'chunked', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
+  if (watcher instanceof ApiError) {
+    response.end(line({ type: 'ERROR', object: watcher.status }, undefined));
+    return;
+  }
   const ended = new AbortController();
   const signal = new Signal();
   const stop = context.store.onChange(resourceIdOf(kind), () => signal.raise());
@@ -40,6 +44,16 @@ export async function streamWatch(exchange: Exchange, context: ApiContext, kind:
     clearInterval(bookmarks);
     response.off('close', end);
     response.end();
+  }
+}
+
+/** A version that is forgotten is said in the stream, as a watcher that falls behind is told. @throws ApiError for what is no version */
+function openWatcher(context: ApiContext, kind: Kind, namespace: string, options: WatchOptions): Watcher | ApiError {
+  try {
+    return new Watcher(context, kind, namespace, options);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 410) return error;
+    throw error;
   }
 }
 

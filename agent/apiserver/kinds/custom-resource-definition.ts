@@ -1,6 +1,6 @@
 import type { V1CustomResourceColumnDefinition, V1CustomResourceDefinition, V1CustomResourceDefinitionSpec, V1CustomResourceDefinitionVersion } from '@kubernetes/client-node';
 import { JSONPath } from 'jsonpath-plus';
-import { timestamp, type KubeObject } from '../kube-object.js';
+import { fieldsAt, listAt, textAt, timestamp, type KubeObject } from '../kube-object.js';
 import type { Kind, ScalePaths, Strategy } from '../registry/kind.js';
 import { applyStructuralDefaults, structuralSchema, validateStructural } from '../schema/structural-schema.js';
 import { fieldError, type FieldError } from '../status.js';
@@ -33,21 +33,38 @@ function validate(object: KubeObject): FieldError[] {
   return errors;
 }
 
+function prepareCreate(draft: KubeObject): void {
+  draft['status'] = { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: (specOf(draft)?.versions ?? []).filter((version) => version.storage).map((version) => version.name) };
+}
+
+export const isEstablished = (definition: KubeObject): boolean => listAt(definition, 'status', 'conditions').some((one) => textAt(one, 'type') === 'Established');
+
 /** A definition is established as soon as it is stored: this server has no other naming authority to ask. */
-function establish(draft: KubeObject): void {
+export function establish(draft: KubeObject, now: number): void {
   const spec = specOf(draft);
-  const since = timestamp(Date.now());
+  const since = timestamp(now);
   draft['status'] = {
+    ...fieldsAt(draft, 'status'),
     conditions: [
       { type: 'NamesAccepted', status: 'True', lastTransitionTime: since, reason: 'NoConflicts', message: 'no conflicts found' },
       { type: 'Established', status: 'True', lastTransitionTime: since, reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' },
     ],
     acceptedNames: spec?.names,
-    storedVersions: (spec?.versions ?? []).filter((version) => version.storage).map((version) => version.name),
   };
 }
 
-export const customResourceStrategy: Strategy = { prepareCreate: establish, applyDefaults, validate };
+/** Held until the objects of the kind are gone. */
+export const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
+
+function prepareDelete(draft: KubeObject): void {
+  delete draft.metadata.deletionGracePeriodSeconds;
+  if (draft.metadata.finalizers?.includes(CLEANUP) === true) return;
+  draft.metadata.finalizers = [...(draft.metadata.finalizers ?? []), CLEANUP];
+  const terminating = { type: 'Terminating', status: 'True', lastTransitionTime: draft.metadata.deletionTimestamp, reason: 'InstanceDeletionPending', message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon' };
+  draft['status'] = { ...fieldsAt(draft, 'status'), conditions: [...listAt(draft, 'status', 'conditions'), terminating] };
+}
+
+export const customResourceStrategy: Strategy = { prepareCreate, prepareDelete, applyDefaults, validate, needsVersion: true, returnsDeleted: true, statusKeepsMetadata: true };
 
 /** The kinds that a definition serves, one for each served version. */
 export function customKinds(definition: KubeObject): Kind[] {

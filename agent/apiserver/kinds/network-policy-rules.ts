@@ -38,7 +38,7 @@ const fromOf = (rule: object): readonly V1NetworkPolicyPeer[] => (rule as { from
 
 function policyTypeErrors(types: readonly string[]): FieldError[] {
   if (types.length > 2) return [fieldError.invalid('spec.policyTypes', types, 'may not specify more than two policyTypes')];
-  return types.flatMap((type, index) => (type === 'Ingress' || type === 'Egress' ? [] : [fieldError.notSupported(`spec.policyTypes[${index}]`, type, ['Egress', 'Ingress'])]));
+  return types.flatMap((type, index) => (type === 'Ingress' || type === 'Egress' ? [] : [fieldError.notSupported(`spec.policyTypes[${index}]`, type, ['Ingress', 'Egress'])]));
 }
 
 function portErrors(port: V1NetworkPolicyPort, path: string): FieldError[] {
@@ -46,7 +46,7 @@ function portErrors(port: V1NetworkPolicyPort, path: string): FieldError[] {
   const protocols = ['TCP', 'UDP', 'SCTP'];
   if (port.protocol !== undefined && !protocols.includes(port.protocol)) errors.push(fieldError.notSupported(`${path}.protocol`, port.protocol, protocols));
   if (port.port === undefined) {
-    if (port.endPort !== undefined) errors.push(fieldError.invalid(`${path}.endPort`, port.endPort, '`port` must be specified when `endPort` is set'));
+    if (port.endPort !== undefined) errors.push(fieldError.invalid(`${path}.endPort`, port.endPort, 'may not be specified when `port` is not specified'));
     return errors;
   }
   if (typeof port.port === 'number') {

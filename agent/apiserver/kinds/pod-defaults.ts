@@ -87,7 +87,6 @@ export function preparePod(draft: KubeObject): void {
   const spec = draft['spec'] as V1PodSpec | undefined;
   draft['status'] = { phase: 'Pending' };
   if (spec === undefined) return;
-  fill(spec, 'enableServiceLinks', true);
   fill(spec, 'priority', spec.priorityClassName === 'system-node-critical' ? 2_000_001_000 : spec.priorityClassName === 'system-cluster-critical' ? 2_000_000_000 : 0);
   fill(spec, 'preemptionPolicy', 'PreemptLowerPriority');
   if (!spec.serviceAccountName && !spec.serviceAccount) {

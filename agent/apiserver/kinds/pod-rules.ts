@@ -11,8 +11,8 @@ export function validatePodSpec(spec: V1PodSpec | undefined, path: string): Fiel
   const errors: FieldError[] = [];
   if ((spec.containers ?? []).length === 0) errors.push(fieldError.required(`${path}.containers`));
   errors.push(...containerErrors(spec.containers ?? [], `${path}.containers`), ...containerErrors(spec.initContainers ?? [], `${path}.initContainers`));
-  errors.push(...oneOf(spec.restartPolicy, ['Always', 'Never', 'OnFailure'], `${path}.restartPolicy`));
-  errors.push(...oneOf(spec.dnsPolicy, ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], `${path}.dnsPolicy`));
+  errors.push(...oneOf(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], `${path}.restartPolicy`));
+  errors.push(...oneOf(spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], `${path}.dnsPolicy`));
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0) errors.push(fieldError.invalid(`${path}.terminationGracePeriodSeconds`, spec.terminationGracePeriodSeconds, 'must be greater than or equal to 0'));
   errors.push(...volumeErrors(spec, path));
   if (spec.hostNetwork === true) errors.push(...hostPortErrors(spec, path));

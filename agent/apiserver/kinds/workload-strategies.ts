@@ -1,30 +1,33 @@
 import type { V1CronJobSpec, V1DaemonSetSpec, V1DeploymentSpec, V1JobSpec, V1LabelSelector, V1PodTemplateSpec, V1ReplicaSetSpec, V1StatefulSetSpec } from '@kubernetes/client-node';
-import { sameJson, type KubeObject } from '../kube-object.js';
+import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import type { Strategy } from '../registry/kind.js';
 import { fieldError, type FieldError } from '../status.js';
 import { defaultTemplate, fill } from './pod-defaults.js';
 import { validatePodSpec } from './pod-rules.js';
+import { fieldsOf, setMissing } from './zero-values.js';
 import { isEmptySelector, selectorMatches, validateLabelSelector } from './selector-rules.js';
 
 interface WorkloadSpec {
   selector?: V1LabelSelector;
   template?: V1PodTemplateSpec;
   replicas?: number;
+  minReadySeconds?: number;
 }
 
-const specOf = <T>(object: KubeObject): T => object['spec'] as T;
+/** The spec, which Go's types always have. */
+const specOf = <T>(object: KubeObject): T => (object['spec'] ??= {}) as T;
 
 /** Status is written by controllers only: a new object has an empty one. */
 function emptyStatus(status: object): (draft: KubeObject) => void {
   return (draft) => {
     draft['status'] = { ...status };
-    draft['spec'] ??= {};
   };
 }
 
 function validateWorkload(object: KubeObject): FieldError[] {
   const spec = specOf<WorkloadSpec>(object);
   const errors: FieldError[] = [];
+  if ((spec.minReadySeconds ?? 0) < 0) errors.push(fieldError.invalid('spec.minReadySeconds', spec.minReadySeconds, 'must be greater than or equal to 0'));
   if ((spec.replicas ?? 0) < 0) errors.push(fieldError.invalid('spec.replicas', spec.replicas, 'must be greater than or equal to 0'));
   if (spec.selector === undefined) errors.push(fieldError.required('spec.selector'));
   else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', spec.selector, `empty selector is invalid for ${object.kind.toLowerCase()}`));
@@ -98,11 +101,17 @@ function defaultDaemonSet(draft: KubeObject): void {
   fill(spec, 'updateStrategy', { type: 'RollingUpdate' });
   if (spec.updateStrategy?.type === 'RollingUpdate') spec.updateStrategy.rollingUpdate = { maxSurge: 0, maxUnavailable: 1, ...spec.updateStrategy.rollingUpdate };
   fill(spec, 'revisionHistoryLimit', 10);
+  draft.metadata.annotations = { [TEMPLATE_GENERATION]: '1', ...draft.metadata.annotations };
 }
 
-function prepareDaemonSet(draft: KubeObject): void {
-  emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 })(draft);
-  draft.metadata.annotations = { 'deprecated.daemonset.template.generation': '1', ...draft.metadata.annotations };
+/** Counts changes of the template, in what was a field before apps/v1. */
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
+function countTemplate(draft: KubeObject, previous: KubeObject): void {
+  defaultTemplate(specOf<V1DaemonSetSpec>(draft)?.template);
+  const before = Number(previous.metadata.annotations?.[TEMPLATE_GENERATION] ?? 1);
+  const changed = !sameJson(specOf<V1DaemonSetSpec>(draft)?.template, specOf<V1DaemonSetSpec>(previous)?.template);
+  draft.metadata.annotations = { ...draft.metadata.annotations, [TEMPLATE_GENERATION]: String(before + (changed ? 1 : 0)) };
 }
 
 function defaultJobSpec(spec: V1JobSpec): void {
@@ -133,6 +142,8 @@ function prepareJob(draft: KubeObject): void {
 
 function defaultCronJob(draft: KubeObject): void {
   const spec = specOf<V1CronJobSpec>(draft);
+  defaultTemplate(spec.jobTemplate?.spec?.template);
+  if (spec.jobTemplate !== undefined) setMissing(fieldsOf(spec.jobTemplate as unknown as Fields, 'metadata'), { creationTimestamp: null });
   fill(spec, 'concurrencyPolicy', 'Allow');
   fill(spec, 'suspend', false);
   fill(spec, 'successfulJobsHistoryLimit', 3);
@@ -140,10 +151,10 @@ function defaultCronJob(draft: KubeObject): void {
 }
 
 export const WORKLOAD_STRATEGIES: Readonly<Record<string, Strategy>> = {
-  Deployment: { prepareCreate: emptyStatus({}), applyDefaults: defaultDeployment, validate: validateDeployment, validateUpdate: validateSelectorKept },
+  Deployment: { prepareCreate: emptyStatus({}), applyDefaults: defaultDeployment, validate: validateDeployment, validateUpdate: validateSelectorKept, generationFields: ['annotations'], statusKeepsMetadata: true },
   ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
   StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateWorkload, validateUpdate: validateStatefulSetUpdate },
-  DaemonSet: { prepareCreate: prepareDaemonSet, applyDefaults: defaultDaemonSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
-  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: (object) => validatePodSpec(specOf<V1JobSpec>(object).template?.spec, 'spec.template.spec') },
+  DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
+  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: (object) => validatePodSpec(specOf<V1JobSpec>(object).template?.spec, 'spec.template.spec'), orphansByDefault: true },
   CronJob: { prepareCreate: emptyStatus({}), applyDefaults: defaultCronJob },
 };

@@ -1,4 +1,4 @@
-import { isFields, sameJson, type Fields } from '../kube-object.js';
+import { isFields, type Fields } from '../kube-object.js';
 import { ANY, type Schema } from '../schema/schema.js';
 
 /**
@@ -22,34 +22,66 @@ export function stepsOf(path: FieldPath): string[] {
   return path.split(SEPARATOR);
 }
 
+/**
+ * What Go's types always hold, whatever was written (it is no pointer, and
+ * not left out when empty), so nobody can own its presence where what holds it is there too.
+ */
+const ALWAYS_THERE = new Set(['containers', 'podSelector', 'metadata', 'spec', 'status', 'template', 'strategy', 'updateStrategy', 'jobTemplate', 'resources', 'loadBalancer', 'names', 'acceptedNames', 'daemonEndpoints', 'kubeletEndpoint', 'nodeInfo', 'source', 'port']);
+
 /** Every leaf of an object with its value; items of keyed lists are members themselves. Identity fields are left out. */
 export function leavesOf(object: Fields, schema: Schema): Map<FieldPath, unknown> {
-  const leaves = new Map<FieldPath, unknown>();
+  return walkObject(object, schema, new Leaves(false));
+}
+
+/** The same with a member `.` for each map, list and optional struct: what a plain write owns (an apply owns leaves). */
+export function leavesAndHolders(object: Fields, schema: Schema): Map<FieldPath, unknown> {
+  return walkObject(object, schema, new Leaves(true));
+}
+
+class Leaves extends Map<FieldPath, unknown> {
+  constructor(readonly withHolders: boolean) {
+    super();
+  }
+
+  addHolder(path: FieldPath): void {
+    if (this.withHolders) this.set(pathOf(path, SELF), true);
+  }
+}
+
+function walkObject(object: Fields, schema: Schema, leaves: Leaves): Map<FieldPath, unknown> {
   for (const [name, value] of Object.entries(object)) {
-    if (name !== 'apiVersion' && name !== 'kind') walk(value, fieldSchema(schema, name), `f:${name}`, leaves);
+    if (name !== 'apiVersion' && name !== 'kind') walk(value, fieldSchema(schema, name), `f:${name}`, leaves, name === 'metadata' || holds(schema, name, value));
   }
   for (const path of leaves.keys()) if (UNOWNED.has(stepsOf(path).slice(0, 2).join(SEPARATOR))) leaves.delete(path);
   leaves.delete('f:metadata');
   return leaves;
 }
 
-function walk(value: unknown, schema: Schema, path: FieldPath, leaves: Map<FieldPath, unknown>): void {
+/** Whether every object of the parent's type has this field, and with this value if it is a scalar. */
+const holds = (parent: Schema, name: string, value: unknown): boolean => parent.model !== undefined && (value === '' || ALWAYS_THERE.has(name));
+
+function walk(value: unknown, schema: Schema, path: FieldPath, leaves: Leaves, alwaysThere: boolean): void {
   const { merge } = schema;
   if (isFields(value) && merge?.atomic !== true && Object.keys(value).length > 0) {
-    for (const [name, child] of Object.entries(value)) walk(child, fieldSchema(schema, name), pathOf(path, `f:${name}`), leaves);
+    if (!alwaysThere) leaves.addHolder(path);
+    for (const [name, child] of Object.entries(value)) walk(child, fieldSchema(schema, name), pathOf(path, `f:${name}`), leaves, alwaysThere && holds(schema, name, child));
   } else if (Array.isArray(value) && merge?.atomic !== true && merge?.listKeys !== undefined) {
+    if (!alwaysThere) leaves.addHolder(path);
     for (const item of value as unknown[]) walkItem(item, schema, pathOf(path, itemStep(item, schema)), leaves);
   } else if (Array.isArray(value) && merge?.set === true) {
+    leaves.addHolder(path);
     for (const item of value as unknown[]) leaves.set(pathOf(path, `v:${JSON.stringify(item)}`), item);
-  } else if (value !== null) { // a template's creationTimestamp
+  } else if (value !== null && !(alwaysThere && leaves.withHolders && isZero(value))) { // null: a template's creationTimestamp
     leaves.set(path, value);
   }
 }
 
-function walkItem(item: unknown, schema: Schema, path: FieldPath, leaves: Map<FieldPath, unknown>): void {
+const isZero = (value: unknown): boolean => value === '' || (isFields(value) && Object.keys(value).length === 0);
+
+function walkItem(item: unknown, schema: Schema, path: FieldPath, leaves: Leaves): void {
   leaves.set(pathOf(path, SELF), true);
   if (isFields(item) && schema.items?.merge?.atomic !== true) {
-    for (const [name, child] of Object.entries(item)) walk(child, fieldSchema(schema.items ?? ANY, name), pathOf(path, `f:${name}`), leaves);
+    for (const [name, child] of Object.entries(item)) walk(child, fieldSchema(schema.items ?? ANY, name), pathOf(path, `f:${name}`), leaves, false);
   }
 }
 
@@ -111,16 +143,34 @@ export function mergeApplied(live: unknown, config: unknown, schema: Schema): un
     return result;
   }
   if (!Array.isArray(config) || !Array.isArray(live)) return config;
-  if (merge?.set === true) return [...(config as unknown[]), ...(live as unknown[]).filter((item) => !config.some((one) => sameJson(one, item)))];
+  if (merge?.set === true) return interleaved(live, config, (item) => JSON.stringify(item), (item) => item);
   if (merge?.listKeys === undefined) return config;
   return mergeKeyed(live, config, schema);
 }
 
 function mergeKeyed(live: readonly unknown[], config: readonly unknown[], schema: Schema): unknown[] {
-  const byKey = new Map(live.map((item) => [itemStep(item, schema), item]));
-  const configured = config.map((item) => mergeApplied(byKey.get(itemStep(item, schema)), item, { ...(schema.items ?? ANY) }));
-  const named = new Set(config.map((item) => itemStep(item, schema)));
-  return [...configured, ...live.filter((item) => !named.has(itemStep(item, schema)))];
+  const keyOf = (item: unknown): string => itemStep(item, schema);
+  const byKey = new Map(live.map((item) => [keyOf(item), item]));
+  return interleaved(live, config, keyOf, (item) => mergeApplied(byKey.get(keyOf(item)), item, { ...(schema.items ?? ANY) }));
+}
+
+/** The configured items in their order; what only the live list has stays before what followed it there. */
+function interleaved(live: readonly unknown[], config: readonly unknown[], keyOf: (item: unknown) => string, merge: (item: unknown) => unknown): unknown[] {
+  const configured = new Set(config.map(keyOf));
+  const result: unknown[] = [];
+  let next = 0;
+  const passLiveOnly = (): void => {
+    for (let item = live[next]; next < live.length && !configured.has(keyOf(item)); item = live[next]) {
+      result.push(item);
+      next++;
+    }
+  };
+  for (const item of config) {
+    passLiveOnly();
+    result.push(merge(item));
+    if (next < live.length && keyOf(live[next]) === keyOf(item)) next++;
+  }
+  return [...result, ...live.slice(next).filter((item) => !configured.has(keyOf(item)))];
 }
 
 /** Takes a path out of an object (changed in place); what is not there is not missed. */

@@ -19,16 +19,16 @@ export function applyPatch(kind: Kind, current: KubeObject, contentType: string,
     case MERGE_PATCH:
       return mergePatch(current, objectPatch(patch));
     case STRATEGIC_MERGE_PATCH:
-      if (kind.custom) throw unsupported(contentType, kind.custom);
+      if (kind.custom) throw unsupported(kind.custom);
       return strategicMerge(current, objectPatch(patch), kind.schema);
     default:
-      throw unsupported(contentType, kind.custom);
+      throw unsupported(kind.custom);
   }
 }
 
-function unsupported(contentType: string, custom: boolean): ApiError {
+function unsupported(custom: boolean): ApiError {
   const accepted = [JSON_PATCH, MERGE_PATCH, ...(custom ? [] : [STRATEGIC_MERGE_PATCH]), APPLY_PATCH];
-  return new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`, { name: contentType });
+  return new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`, ...(custom ? [] : [{}]));
 }
 
 /** RFC 7386. */
@@ -54,7 +54,8 @@ function applyJsonPatch(current: KubeObject, patch: unknown): Fields {
   try {
     return jsonPatch.applyPatch(draftOf(current) as Fields, patch as jsonPatch.Operation[], true, true).newDocument;
   } catch (error) {
-    throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''}`, {});
+    if (!(error instanceof jsonPatch.JsonPatchError)) throw error;
+    throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
   }
 }
 

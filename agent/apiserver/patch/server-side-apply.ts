@@ -5,7 +5,7 @@ import type { ApiContext, WriteOptions } from '../verbs/context.js';
 import { createObject } from '../verbs/create.js';
 import { updateObject } from '../verbs/update.js';
 import { fromFieldsV1, isItemOwnedBy, leavesOf, mergeApplied, removePath, shownPath, stepsOf, type FieldPath } from './field-set.js';
-import { newEntry, setEntries, without } from './managed-fields.js';
+import { inOrder, newEntry, without } from './managed-fields.js';
 
 export interface ApplyOptions extends WriteOptions {
   readonly fieldManager: string;
@@ -43,7 +43,7 @@ function merged(kind: Kind, live: KubeObject, config: KubeObject, options: Apply
   const dropped = removeUnwanted(kind, draft, mine, others, wanted);
   const entry = newEntry(options.fieldManager, 'Apply', config.apiVersion, time, new Set(wanted.keys()), options.subresource);
   const unchanged = mine !== undefined && sameJson(mine.fieldsV1, entry.fieldsV1) && taken.size === 0;
-  setEntries(draft, [...others.map((other) => without(other, new Set([...taken, ...dropped]))), unchanged ? mine : entry]);
+  draft.metadata.managedFields = inOrder([...others.map((other) => without(other, new Set([...taken, ...dropped]))), unchanged ? mine : entry]);
   return draft;
 }
 
@@ -81,7 +81,7 @@ function conflictError(conflicts: ReadonlyMap<ManagedFieldsEntry, readonly Field
   return new ApiError(409, 'Conflict', `Apply failed with ${count} conflict${count === 1 ? '' : 's'}: ${groups.join('\n')}`, { causes });
 }
 
-function managerText({ manager, operation, subresource, apiVersion, time }: ManagedFieldsEntry): string {
+function managerText({ manager, operation, subresource, apiVersion }: ManagedFieldsEntry): string {
   const sub = subresource === undefined ? '' : ` with subresource "${subresource}"`;
-  return operation === 'Update' ? `"${manager}"${sub} using ${apiVersion}${time === undefined ? '' : ` at ${time}`}` : `"${manager}"${sub}`;
+  return operation === 'Update' ? `"${manager}"${sub} using ${apiVersion}` : `"${manager}"${sub}`;
 }

@@ -72,7 +72,7 @@ function mergeList(original: readonly unknown[], patch: readonly unknown[], sche
 
 function mergePrimitives(original: readonly unknown[], patch: readonly unknown[], order: readonly unknown[] | undefined): unknown[] {
   const merged = [...original, ...patch.filter((item) => !original.some((one) => sameJson(one, item)))];
-  return order === undefined ? merged : ordered(merged, original, order, '');
+  return ordered(merged, original, order ?? patch, '');
 }
 
 function mergeItems(original: readonly unknown[], patch: readonly unknown[], key: string, schema: Schema, order: readonly unknown[] | undefined): unknown[] {
@@ -94,11 +94,11 @@ function mergeItems(original: readonly unknown[], patch: readonly unknown[], key
       result[at] = mergeObject(result[at] as Fields, item, items, schema.merge?.retainKeys === true ? schema.merge : undefined);
     }
   }
-  return order === undefined ? result : ordered(result, original, order, key);
+  return ordered(result, original, order ?? patch, key);
 }
 
 /**
- * Items named by the order list come in that order; the others, which only the
+ * Items named by the order list (the patch itself, where it has none) come in that order; the others, which only the
  * server knows, keep their place relative to their neighbours in the original.
  */
 function ordered(items: readonly unknown[], original: readonly unknown[], order: readonly unknown[], key: string): unknown[] {

@@ -50,6 +50,22 @@ export interface Strategy {
   readonly validateName?: (name: string) => readonly string[];
   readonly validate?: (object: KubeObject) => readonly FieldError[];
   readonly validateUpdate?: (object: KubeObject, previous: KubeObject) => readonly FieldError[];
+  /** Parts of metadata that count as intent, so that a change of them takes a new generation. */
+  readonly generationFields?: readonly ('labels' | 'annotations')[];
+  /** A replacement has to say which version it replaces. */
+  readonly needsVersion?: boolean;
+  /** A write of status leaves labels and annotations alone. */
+  readonly statusKeepsMetadata?: boolean;
+  /** What the server did not write of the status of such an object. */
+  readonly validateStatus?: (object: KubeObject) => readonly FieldError[];
+  /** A deletion is answered with the object instead of a Status. */
+  readonly returnsDeleted?: boolean;
+  /** Completes the mark of a deletion; a finalizer set here makes it wait. */
+  readonly prepareDelete?: (draft: KubeObject) => void;
+  /** Dependents stay when the deletion does not say. */
+  readonly orphansByDefault?: boolean;
+  /** A `Warning` header of every answer. */
+  readonly warning?: string;
   /** Seconds that a deletion waits for somebody to finish the object; 0 or undefined removes it at once. */
   readonly graceSeconds?: (object: KubeObject) => number | undefined;
 }

@@ -14,7 +14,7 @@ export function validateMetadata(kind: Kind, object: KubeObject): FieldError[] {
     ...labelErrors(metadata.labels ?? {}, 'metadata.labels'),
     ...annotationErrors(metadata.annotations ?? {}),
     ...ownerErrors(object),
-    ...(metadata.finalizers ?? []).flatMap((finalizer) => finalizerErrors(finalizer)),
+    ...(metadata.finalizers ?? []).flatMap((finalizer, index) => finalizerErrors(finalizer, `metadata.finalizers[${index}]`)),
   ];
 }
 
@@ -52,8 +52,8 @@ function ownerErrors(object: KubeObject): FieldError[] {
   return [...errors, fieldError.invalid('metadata.ownerReferences', owners, why)];
 }
 
-function finalizerErrors(finalizer: string): FieldError[] {
-  const errors = qualifiedName(finalizer).map((why) => fieldError.invalid('metadata.finalizers', finalizer, why));
+function finalizerErrors(finalizer: string, field: string): FieldError[] {
+  const errors = qualifiedName(finalizer).map((why) => fieldError.invalid(field, finalizer, why));
   if (finalizer.includes('/') || finalizer === 'orphan' || finalizer === 'foregroundDeletion') return errors;
-  return [...errors, fieldError.invalid('metadata.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified')];
+  return [...errors, fieldError.invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')];
 }

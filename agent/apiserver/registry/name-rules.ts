@@ -20,6 +20,7 @@ export function dnsSubdomain(name: string): string[] {
 }
 
 export function dnsLabel(name: string): string[] {
+  if (name.includes('.')) return ['must not contain dots'];
   return [
     ...tooLong(name, 63),
     ...(LABEL.test(name)
@@ -91,4 +92,4 @@ export function portNumber(port: number): string[] {
   return port >= 1 && port <= 65535 ? [] : ['must be between 1 and 65535, inclusive'];
 }
 
-const tooLong = (text: string, max: number): string[] => (text.length > max ? [`must be no more than ${max} bytes`] : []);
+const tooLong = (text: string, max: number): string[] => (text.length > max ? [`must be no more than ${max} characters`] : []);

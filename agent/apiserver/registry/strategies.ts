@@ -1,12 +1,14 @@
 import type { V1ConfigMap, V1EndpointSlice, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
 import { IpAddress } from '../../base/address.js';
-import { isFields, sameJson, type Fields, type KubeObject } from '../kube-object.js';
+import { isFields, listAt, sameJson, textAt, type Fields, type KubeObject } from '../kube-object.js';
+import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass } from '../kinds/core-defaults.js';
 import { customResourceStrategy } from '../kinds/custom-resource-definition.js';
 import { defaultNetworkPolicy, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
 import { defaultPodSpec, preparePod } from '../kinds/pod-defaults.js';
 import { validatePodSpec, validatePodUpdate } from '../kinds/pod-rules.js';
 import { defaultService, keepServiceAllocations, validateService, validateServiceUpdate } from '../kinds/service-rules.js';
 import { WORKLOAD_STRATEGIES } from '../kinds/workload-strategies.js';
+import { startStatus } from '../kinds/zero-values.js';
 import { fieldError, type FieldError } from '../status.js';
 import type { Strategy } from './kind.js';
 import { dns1035Label, dnsLabel, pathSegment, qualifiedName } from './name-rules.js';
@@ -40,6 +42,10 @@ function prepareSecret(draft: KubeObject): void {
 
 function validateDataKeys(object: KubeObject): FieldError[] {
   const { data, binaryData } = object as unknown as V1ConfigMap;
+  const twice = Object.keys(data ?? {}).filter((key) => binaryData?.[key] !== undefined);
+  if (twice.length > 0) return twice.map((key) => fieldError.invalid(`data[${key}]`, key, 'duplicate of key present in binaryData'));
+  const dots = Object.keys({ ...data, ...binaryData }).filter((key) => key === '.' || key.startsWith('..'));
+  if (dots.length > 0) return dots.map((key) => fieldError.invalid(`data[${key}]`, key, key === '.' || key === '..' ? `must not be '${key}'` : "must not start with '..'"));
   return Object.keys({ ...data, ...binaryData }).flatMap((key) =>
     /^[-._a-zA-Z0-9]+$/.test(key) && key.length <= 253 ? [] : [fieldError.invalid(`data[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')")],
   );
@@ -89,12 +95,13 @@ function validateNodeUpdate(object: KubeObject, previous: KubeObject): FieldErro
   return [fieldError.forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')];
 }
 
-/** podCIDR and podCIDRs say the same. */
-function defaultNode(draft: KubeObject): void {
-  const spec = (draft['spec'] ??= {}) as Fields;
-  if (spec['podCIDR'] !== undefined && spec['podCIDRs'] === undefined) spec['podCIDRs'] = [spec['podCIDR']];
-  if (Array.isArray(spec['podCIDRs']) && spec['podCIDR'] === undefined) spec['podCIDR'] = spec['podCIDRs'][0] as unknown;
+/** Only a load balancer has addresses to announce. */
+function validateServiceStatus(object: KubeObject): FieldError[] {
+  if (textAt(object, 'spec', 'type') === 'LoadBalancer' || listAt(object, 'status', 'loadBalancer', 'ingress').length === 0) return [];
+  return [fieldError.forbidden('status.loadBalancer.ingress', "may only be used when `spec.type` is 'LoadBalancer'")];
 }
+
+const isOver = (object: KubeObject): boolean => ['Succeeded', 'Failed'].includes(textAt(object, 'status', 'phase'));
 
 const rbac: Strategy = { validateName: pathSegment };
 
@@ -107,11 +114,15 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
     prepareCreate: preparePod,
     applyDefaults: (draft) => {
       const spec = podSpec(draft);
-      if (spec !== undefined) defaultPodSpec(spec);
+      if (spec !== undefined) {
+        defaultPodSpec(spec);
+        spec.enableServiceLinks ??= true;
+      }
+      defaultPodStatus(draft);
     },
     validate: (object) => validatePodSpec(podSpec(object), 'spec'),
     validateUpdate: validatePodUpdate,
-    graceSeconds: (object) => (podSpec(object)?.nodeName ? (podSpec(object)?.terminationGracePeriodSeconds ?? 30) : 0),
+    graceSeconds: (object) => (podSpec(object)?.nodeName && !isOver(object) ? (podSpec(object)?.terminationGracePeriodSeconds ?? 30) : 0),
   },
   Service: {
     validateName: dns1035Label,
@@ -120,15 +131,29 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
     applyDefaults: defaultService,
     validate: validateService,
     validateUpdate: validateServiceUpdate,
+    validateStatus: validateServiceStatus,
+    returnsDeleted: true,
   },
   ConfigMap: { validate: validateDataKeys, validateUpdate: validateImmutable },
   Secret: { applyDefaults: prepareSecret, validate: validateDataKeys, validateUpdate: validateImmutable },
   NetworkPolicy: { applyDefaults: defaultNetworkPolicy, validate: validateNetworkPolicy },
-  EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice },
+  EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice, generationFields: ['labels'] },
   ClusterRole: rbac,
   Role: rbac,
   ClusterRoleBinding: { ...rbac, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
   RoleBinding: { ...rbac, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
-  Event: { validateName: (name) => qualifiedName(`event/${name.slice(0, 63)}`).filter(() => name.length > 253) },
+  Endpoints: { applyDefaults: defaultEndpoints, warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
+  ServiceAccount: { returnsDeleted: true },
+  LimitRange: { applyDefaults: defaultLimitRange },
+  ResourceQuota: { prepareCreate: startStatus({}), returnsDeleted: true },
+  PersistentVolumeClaim: { prepareCreate: startStatus({ phase: 'Pending' }), applyDefaults: defaultClaim, returnsDeleted: true },
+  Ingress: { prepareCreate: startStatus({ loadBalancer: {} }) },
+  PodDisruptionBudget: { prepareCreate: startStatus({ disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }), needsVersion: true },
+  PriorityClass: { applyDefaults: defaultPriorityClass },
+  Lease: { needsVersion: true },
+  Event: {
+    applyDefaults: defaultEvent,
+    validateName: (name) => qualifiedName(`event/${name.slice(0, 63)}`).filter(() => name.length > 253),
+  },
   CustomResourceDefinition: customResourceStrategy,
 };

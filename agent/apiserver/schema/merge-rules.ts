@@ -56,6 +56,8 @@ export const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   'V1LabelSelector': atomic,
   'V1NodeSelector': atomic,
   'V1ObjectReference': atomic,
+  'V1RoleRef': atomic,
+  'V1ServiceBackendPort': atomic,
   'V1LocalObjectReference': atomic,
   'V1SecretKeySelector': atomic,
   'V1ConfigMapKeySelector': atomic,

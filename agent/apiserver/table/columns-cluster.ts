@@ -1,6 +1,6 @@
 import type { CoreV1Event, V1ConfigMap, V1Lease, V1Node, V1PodDisruptionBudget, V1RoleBinding, V1Secret } from '@kubernetes/client-node';
-import { fieldsAt, textAt, type KubeObject } from '../kube-object.js';
-import { age, ageColumn, column, nameColumn, type Column } from './column.js';
+import { fieldsAt, listAt, textAt, type KubeObject } from '../kube-object.js';
+import { age, ageColumn, column, nameColumn, plainColumns, type Column } from './column.js';
 
 const nodeOf = (object: KubeObject): V1Node => object as unknown as V1Node;
 const eventOf = (object: KubeObject): CoreV1Event => object as unknown as CoreV1Event;
@@ -57,6 +57,18 @@ const roleColumns: readonly Column[] = [nameColumn, column('Created At', (object
 const orNone = (value: string | number | undefined, none: string): string => (value === undefined ? none : String(value));
 const count = (value: object | undefined): number => Object.keys(value ?? {}).length;
 
+const ACCESS_MODES: Readonly<Record<string, string>> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' };
+
+/** `pods: 3/100, ...` of what is limited, or of what is asked for. */
+function quotaText(object: KubeObject, limits: boolean): string {
+  const [hard, used] = [fieldsAt(object, 'status', 'hard'), fieldsAt(object, 'status', 'used')];
+  return Object.keys(hard)
+    .filter((name) => name.startsWith('limits.') === limits)
+    .sort()
+    .map((name) => `${name}: ${textAt(used, name) || '0'}/${textAt(hard, name)}`)
+    .join(', ');
+}
+
 export const CLUSTER_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   Namespace: [nameColumn, column('Status', (object) => textAt(object, 'status', 'phase')), ageColumn],
   Node: [
@@ -85,6 +97,19 @@ export const CLUSTER_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     column('First Seen', (object, now) => firstSeen(eventOf(object), now), { wide: true }),
     column('Count', (object) => eventOf(object).series?.count ?? eventOf(object).count ?? 1, { wide: true }),
     { ...nameColumn, priority: 1 },
+  ],
+  LimitRange: plainColumns,
+  ResourceQuota: [nameColumn, column('Request', (object) => quotaText(object, false)), column('Limit', (object) => quotaText(object, true)), ageColumn],
+  PersistentVolumeClaim: [
+    nameColumn,
+    column('Status', (object) => (object.metadata.deletionTimestamp === undefined ? textAt(object, 'status', 'phase') : 'Terminating')),
+    column('Volume', (object) => textAt(object, 'spec', 'volumeName')),
+    column('Capacity', (object) => (textAt(object, 'spec', 'volumeName') === '' ? '' : textAt(object, 'status', 'capacity', 'storage'))),
+    column('Access Modes', (object) => (textAt(object, 'spec', 'volumeName') === '' ? '' : listAt(object, 'status', 'accessModes').map((mode) => ACCESS_MODES[String(mode)] ?? '').join(','))),
+    column('StorageClass', (object) => textAt(object, 'spec', 'storageClassName')),
+    column('VolumeAttributesClass', (object) => textAt(object, 'spec', 'volumeAttributesClassName') || '<unset>'),
+    ageColumn,
+    column('VolumeMode', (object) => textAt(object, 'spec', 'volumeMode') || '<unset>', { wide: true }),
   ],
   Lease: [nameColumn, column('Holder', (object) => (object as unknown as V1Lease).spec?.holderIdentity ?? ''), ageColumn],
   ClusterRole: roleColumns,

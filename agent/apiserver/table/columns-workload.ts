@@ -1,5 +1,5 @@
 import type { V1CronJob, V1DaemonSet, V1Deployment, V1Job, V1PodSpec, V1ReplicaSet, V1StatefulSet } from '@kubernetes/client-node';
-import type { KubeObject } from '../kube-object.js';
+import { groupOf, type KubeObject } from '../kube-object.js';
 import { age, ageColumn, column, humanDuration, nameColumn, type Column } from './column.js';
 import { labelSelectorText, labelsText } from './selector-text.js';
 
@@ -42,16 +42,23 @@ function jobDuration({ status }: V1Job, now: number): string {
   return humanDuration(end - Date.parse(String(status.startTime)));
 }
 
+/** `statefulset.apps/web` */
+function controller({ metadata }: KubeObject): string {
+  const owner = metadata.ownerReferences?.find((one) => one.controller === true);
+  return owner === undefined ? '<none>' : `${owner.kind.toLowerCase()}.${groupOf(owner.apiVersion)}/${owner.name}`;
+}
+
 export const WORKLOAD_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   Deployment: [
     nameColumn,
     column('Ready', (object) => `${deployment(object).status?.readyReplicas ?? 0}/${deployment(object).spec?.replicas ?? 0}`),
-    integer('Up-to-date', (object) => deployment(object).status?.updatedReplicas ?? 0),
-    integer('Available', (object) => deployment(object).status?.availableReplicas ?? 0),
+    column('Up-to-date', (object) => deployment(object).status?.updatedReplicas ?? 0),
+    column('Available', (object) => deployment(object).status?.availableReplicas ?? 0),
     ageColumn,
     ...templateColumns((object) => deployment(object).spec?.template.spec),
     column('Selector', selector, { wide: true }),
   ],
+  ControllerRevision: [nameColumn, column('Controller', controller), column('Revision', (object) => Number(object['revision'] ?? 0)), ageColumn],
   ReplicaSet: [
     nameColumn,
     integer('Desired', (object) => replicaSet(object).spec?.replicas ?? 0),
@@ -92,7 +99,7 @@ export const WORKLOAD_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     nameColumn,
     column('Schedule', (object) => cronJob(object).spec?.schedule ?? ''),
     column('Timezone', (object) => cronJob(object).spec?.timeZone ?? '<none>'),
-    column('Suspend', (object) => String(cronJob(object).spec?.suspend ?? false)[0]?.toUpperCase() + String(cronJob(object).spec?.suspend ?? false).slice(1)),
+    column('Suspend', (object) => String(cronJob(object).spec?.suspend ?? false)[0]?.toUpperCase() + String(cronJob(object).spec?.suspend ?? false).slice(1), { type: 'boolean' }),
     integer('Active', (object) => cronJob(object).status?.active?.length ?? 0),
     column('Last Schedule', (object, now) => (cronJob(object).status?.lastScheduleTime === undefined ? '<none>' : age(String(cronJob(object).status?.lastScheduleTime), now))),
     ageColumn,

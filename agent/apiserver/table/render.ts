@@ -21,6 +21,6 @@ export function partialMetadata(object: KubeObject): Fields {
 }
 
 function rowObject(object: KubeObject, include: IncludeObject): Fields {
-  if (include === 'None') return {};
+  if (include === 'None') return { object: null };
   return { object: include === 'Object' ? object : partialMetadata(object) };
 }

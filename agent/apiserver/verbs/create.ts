@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { draftOf, sameJson, timestamp, type KubeObject } from '../kube-object.js';
-import { recordUpdate } from '../patch/managed-fields.js';
+import { draftOf, sameJson, timestamp, type KubeObject, type ManagedFieldsEntry } from '../kube-object.js';
+import { ownersAfter } from '../patch/managed-fields.js';
 import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
 import { ApiError, alreadyExists, badRequest, invalid, notFound } from '../status.js';
 import { validateMetadata } from '../registry/metadata-rules.js';
@@ -16,6 +16,7 @@ export function createObject(context: ApiContext, kind: Kind, namespace: string,
   adoptNamespace(kind, draft, namespace);
   nameDraft(kind, draft);
   resetSystemFields(context, kind, draft);
+  const owners = options.managedFields ?? ownersOfNew(context, kind, draft, options);
   kind.strategy.prepareCreate?.(draft);
   kind.strategy.applyDefaults?.(draft);
   context.admission.admitCreate(kind, draft);
@@ -24,9 +25,14 @@ export function createObject(context: ApiContext, kind: Kind, namespace: string,
   const name = draft.metadata.name ?? '';
   const id = resourceIdOf(kind);
   if (context.store.get(id, keyOf(kind, namespace, name)) !== undefined) throw alreadyExists(kind, name);
-  if (options.managedFields !== undefined) draft.metadata.managedFields = options.managedFields;
-  else recordUpdate(kind, undefined, draft, managerOf(options), options.subresource, timestamp(context.now()));
+  draft.metadata.managedFields = owners;
   return options.dryRun === true ? draft : context.store.put(id, keyOf(kind, namespace, name), draft);
+}
+
+function ownersOfNew(context: ApiContext, kind: Kind, draft: KubeObject, options: WriteOptions): ManagedFieldsEntry[] {
+  const written = draftOf(draft);
+  kind.strategy.applyDefaults?.(written);
+  return ownersAfter(kind, undefined, written, managerOf(options), options.subresource, timestamp(context.now()));
 }
 
 /** Go leaves empty maps and lists of metadata out (omitempty), so they never are a difference. */

@@ -24,14 +24,26 @@ export function deleteObject(context: ApiContext, kind: Kind, namespace: string,
   checkPreconditions(kind, name, current, options);
   const grace = graceOf(kind, current, options);
   const draft = draftOf(current);
-  addPropagationFinalizer(draft, options);
-  if (grace === 0 && !isHeld(draft)) {
-    if (options.dryRun === true) return { object: current, gone: true };
-    return { object: context.store.remove(resourceIdOf(kind), keyOf(kind, namespace, name)) ?? current, gone: true };
+  addPropagationFinalizer(kind, draft, options);
+  const { prepareDelete } = kind.strategy;
+  if (grace === 0 && !isHeld(draft) && prepareDelete === undefined) {
+    if (kind.strategy.graceSeconds !== undefined) markDeleted(context, draft, 0);
+    if (options.dryRun === true) return { object: draft, gone: true };
+    return { object: removeMarked(context, kind, draft, keyOf(kind, namespace, name)), gone: true };
   }
   if (!markDeleted(context, draft, grace)) return { object: current, gone: false };
+  prepareDelete?.(draft);
   if (options.dryRun === true) return { object: draft, gone: false };
   return { object: context.store.put(resourceIdOf(kind), keyOf(kind, namespace, name), draft), gone: false };
+}
+
+/** Of kinds with a grace period watchers first see the mark, then the removal. */
+function removeMarked(context: ApiContext, kind: Kind, draft: KubeObject, key: string): KubeObject {
+  const id = resourceIdOf(kind);
+  if (kind.strategy.graceSeconds === undefined) return context.store.remove(id, key) ?? draft;
+  const marked = context.store.put(id, key, draft);
+  context.store.remove(id, key);
+  return marked;
 }
 
 /**
@@ -49,10 +61,10 @@ export function removeIfFinished(context: ApiContext, kind: Kind, draft: KubeObj
 function checkPreconditions(kind: Kind, name: string, current: KubeObject, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = current.metadata;
   if (preconditions?.uid !== undefined && preconditions.uid !== uid) {
-    throw conflict(kind, name, `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid ?? ''}`);
+    throw conflict({ group: kind.group, resource: kind.kind }, name, `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid ?? ''}). The object might have been deleted and then recreated`);
   }
   if (preconditions?.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion) {
-    throw conflict(kind, name, `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion ?? ''}`);
+    throw conflict({ group: kind.group, resource: kind.kind }, name, `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion ?? ''}). The object might have been modified`);
   }
 }
 
@@ -63,7 +75,8 @@ function graceOf(kind: Kind, object: KubeObject, options: DeleteOptions): number
 }
 
 /** Foreground and orphan deletion are finalizers that the garbage collector takes away. */
-function addPropagationFinalizer(draft: KubeObject, { propagationPolicy }: DeleteOptions): void {
+function addPropagationFinalizer(kind: Kind, draft: KubeObject, options: DeleteOptions): void {
+  const propagationPolicy = options.propagationPolicy ?? (kind.strategy.orphansByDefault === true ? 'Orphan' : undefined);
   const wanted = propagationPolicy === 'Orphan' ? 'orphan' : propagationPolicy === 'Foreground' ? 'foregroundDeletion' : undefined;
   if (wanted === undefined || draft.metadata.finalizers?.includes(wanted) === true) return;
   draft.metadata.finalizers = [...(draft.metadata.finalizers ?? []), wanted];
@@ -81,9 +94,9 @@ function specFinalizers(object: KubeObject): readonly unknown[] {
 function markDeleted(context: ApiContext, draft: KubeObject, grace: number): boolean {
   const { metadata } = draft;
   if (metadata.deletionTimestamp !== undefined && (metadata.deletionGracePeriodSeconds ?? 0) <= grace) return false;
-  if (metadata.deletionTimestamp === undefined && metadata.generation !== undefined) metadata.generation++;
+  if (metadata.deletionTimestamp === undefined && metadata.generation !== undefined && draft.kind !== 'CustomResourceDefinition') metadata.generation++;
   metadata.deletionTimestamp = timestamp(context.now() + grace * 1000);
-  metadata.deletionGracePeriodSeconds = grace;
+  if (draft.kind !== 'Namespace' || draft.apiVersion !== 'v1') metadata.deletionGracePeriodSeconds = grace;
   if (draft.kind === 'Namespace' && draft.apiVersion === 'v1') draft['status'] = { ...(draft['status'] as object | undefined), phase: 'Terminating' };
   return true;
 }

@@ -35,8 +35,10 @@ export function listObjects(context: ApiContext, kind: Kind, namespace: string, 
   const prefix = kind.namespaced && namespace !== '' ? `${namespace}/` : '';
   const all = context.store.listAt(resourceIdOf(kind), prefix, revision);
   if (all === undefined) throw expired(from ? 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results.' : `The resourceVersion for the provided list is too old.`);
+  // Go leaves an empty token out of its typed lists, but not out of those of custom kinds.
+  const ended = kind.custom ? { continue: '' } : {};
   const selected = all.filter((object) => (from === undefined || keyText(kind, object) > from.start) && (options.selects?.(object) ?? true));
-  if (options.limit === 0 || selected.length <= options.limit) return { metadata: { resourceVersion: String(revision) }, items: selected };
+  if (options.limit === 0 || selected.length <= options.limit) return { metadata: { ...ended, resourceVersion: String(revision) }, items: selected };
   const page = selected.slice(0, options.limit);
   const last = page.at(-1);
   const token: Continue = { rv: revision, start: last === undefined ? '' : keyText(kind, last) };
@@ -45,7 +47,9 @@ export function listObjects(context: ApiContext, kind: Kind, namespace: string, 
 }
 
 export function listEnvelope(kind: Kind, result: ListResult): Fields {
-  return { kind: kind.listKind, apiVersion: apiVersionOf(kind.group, kind.version), metadata: result.metadata, items: result.items };
+  // The items of Go's typed lists do not say what they are; those of custom kinds do.
+  const items = kind.custom ? result.items : result.items.map(({ kind: _kind, apiVersion: _version, ...rest }) => rest);
+  return { kind: kind.listKind, apiVersion: apiVersionOf(kind.group, kind.version), metadata: result.metadata, items };
 }
 
 const keyText = (kind: Kind, object: KubeObject): string => (kind.namespaced ? `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}` : (object.metadata.name ?? ''));
@@ -63,7 +67,7 @@ function parseContinue(token: string): Continue {
 function exactRevision(context: ApiContext, options: ListOptions): number | undefined {
   if (options.resourceVersion === '' || options.resourceVersion === '0') return undefined;
   const revision = Number(options.resourceVersion);
-  if (!Number.isSafeInteger(revision) || revision < 0) throw badRequest(`Invalid value: "${options.resourceVersion}": strconv.ParseUint: parsing "${options.resourceVersion}": invalid syntax`);
+  if (!Number.isSafeInteger(revision) || revision < 0) throw badRequest(`invalid resource version: resourceVersion: Invalid value: "${options.resourceVersion}": strconv.ParseUint: parsing "${options.resourceVersion}": invalid syntax`);
   if (revision > context.store.revision) throw badRequest(`Too large resource version: ${revision}, current: ${context.store.revision}`);
   return options.resourceVersionMatch === 'Exact' ? revision : undefined;
 }

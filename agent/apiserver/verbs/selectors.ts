@@ -46,6 +46,10 @@ function parseRequirement(text: string): Requirement {
   for (const value of requirement.values) {
     for (const why of labelValue(value)) throw badRequest(`unable to parse requirement: values[0][${requirement.key}]: Invalid value: "${value}": ${why}`);
   }
+  const [bound = ''] = requirement.values;
+  if ((requirement.operator === 'gt' || requirement.operator === 'lt') && !/^-?\d+$/.test(bound)) {
+    throw badRequest(`unable to parse requirement: values[0]: Invalid value: "${bound}": for 'Gt', 'Lt' operators, the value must be an integer`);
+  }
   return requirement;
 }
 
@@ -95,6 +99,9 @@ function fieldReader(kind: Kind, field: string): (object: KubeObject) => string 
   if (field === 'metadata.name') return (object) => object.metadata.name ?? '';
   if (field === 'metadata.namespace') return (object) => object.metadata.namespace ?? '';
   const read = kind.selectable[field];
-  if (read === undefined) throw badRequest(`field label not supported: ${field}`);
+  if (read === undefined) {
+    const known = Object.keys(kind.selectable).length > 0;
+    throw badRequest(known ? `field label not supported: ${field}` : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
+  }
   return read;
 }

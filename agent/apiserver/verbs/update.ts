@@ -1,5 +1,5 @@
-import { draftOf, sameJson, timestamp, type KubeObject } from '../kube-object.js';
-import { recordUpdate } from '../patch/managed-fields.js';
+import { draftOf, sameJson, timestamp, type KubeObject, type ManagedFieldsEntry } from '../kube-object.js';
+import { ownersAfter } from '../patch/managed-fields.js';
 import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
 import { validateMetadata, validateMetadataUpdate } from '../registry/metadata-rules.js';
 import { STALE, badRequest, conflict, invalid } from '../status.js';
@@ -33,14 +33,20 @@ export function updateObject(
   checkIdentity(kind, draft, current, namespace, name);
   keepSystemFields(draft, current);
   keepOtherParts(kind, draft, current, options.subresource);
+  if (applied !== true) draft.metadata.managedFields = ownersOfUpdate(context, kind, draft, current, options);
   if (options.subresource !== 'status') kind.strategy.prepareUpdate?.(draft, current);
   kind.strategy.applyDefaults?.(draft);
   context.admission.admitUpdate(kind, draft, current);
   bumpGeneration(kind, draft, current);
-  const errors = [...validateMetadata(kind, draft), ...validateMetadataUpdate(draft, current), ...(kind.strategy.validate?.(draft) ?? []), ...(kind.strategy.validateUpdate?.(draft, current) ?? [])];
+  const errors = [...validateMetadata(kind, draft), ...validateMetadataUpdate(draft, current), ...(kind.strategy.validate?.(draft) ?? []), ...(kind.strategy.validateUpdate?.(draft, current) ?? []), ...(options.subresource === 'status' ? (kind.strategy.validateStatus?.(draft) ?? []) : [])];
   if (errors.length > 0) throw invalid(kind.group, kind.kind, name, errors);
-  if (applied !== true) recordUpdate(kind, current, draft, managerOf(options), options.subresource, timestamp(context.now()));
   return store(context, kind, namespace, name, draft, current, options);
+}
+
+function ownersOfUpdate(context: ApiContext, kind: Kind, draft: KubeObject, current: KubeObject, options: WriteOptions): ManagedFieldsEntry[] {
+  const written = draftOf(draft);
+  kind.strategy.applyDefaults?.(written);
+  return ownersAfter(kind, current, written, managerOf(options), options.subresource, timestamp(context.now()));
 }
 
 function store(context: ApiContext, kind: Kind, namespace: string, name: string, draft: KubeObject, current: KubeObject, options: WriteOptions): KubeObject {
@@ -68,6 +74,9 @@ function checkIdentity(kind: Kind, draft: KubeObject, current: KubeObject, names
     throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${current.metadata.uid ?? ''}`);
   }
   const version = metadata.resourceVersion;
+  if ((version === undefined || version === '') && (kind.custom || kind.strategy.needsVersion === true)) {
+    throw invalid(kind.group, kind.resource, name, [{ type: 'Invalid', field: 'metadata.resourceVersion', message: 'Invalid value: 0x0: must be specified for an update' }]);
+  }
   if (version !== undefined && version !== '' && version !== '0' && version !== current.metadata.resourceVersion) throw conflict(kind, name, STALE);
 }
 
@@ -90,9 +99,8 @@ function keepOtherParts(kind: Kind, draft: KubeObject, current: KubeObject, subr
     for (const field of Object.keys(draft)) if (field !== 'status' && field !== 'metadata') delete draft[field];
     const { status: _status, metadata: _metadata, ...rest } = current;
     Object.assign(draft, rest);
-    // Of metadata a status write may change labels, annotations and the like only for nodes and pods; as the real strategies do.
     const { managedFields } = draft.metadata;
-    if (kind.kind !== 'Node' && kind.kind !== 'Pod') draft.metadata = { ...current.metadata, ...(managedFields ? { managedFields } : {}) };
+    if (kind.custom || kind.strategy.statusKeepsMetadata === true) draft.metadata = { ...current.metadata, ...(managedFields ? { managedFields } : {}) };
   } else if (current['status'] === undefined) {
     delete draft['status'];
   } else {
@@ -103,8 +111,8 @@ function keepOtherParts(kind: Kind, draft: KubeObject, current: KubeObject, subr
 function bumpGeneration(kind: Kind, draft: KubeObject, current: KubeObject): void {
   if (!kind.hasGeneration) return;
   const intent = (object: KubeObject): unknown => {
-    const { metadata: _metadata, status: _status, ...rest } = object;
-    return rest;
+    const { metadata, status: _status, ...rest } = object;
+    return [rest, ...(kind.strategy.generationFields ?? []).map((field) => metadata[field] ?? {})];
   };
   const before = current.metadata.generation ?? 0;
   draft.metadata.generation = sameJson(intent(draft), intent(current)) ? before : before + 1;

@@ -20,7 +20,8 @@ async function call(method: string, path: string, body?: unknown, headers: Recor
     headers: { 'content-type': 'application/json', ...headers },
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
-  return { code: response.status, body: (await response.json()) as Record<string, any>, warning: response.headers.get('warning') };
+  const answer = (response.headers.get('content-type') ?? '').includes('json') ? ((await response.json()) as Record<string, any>) : { message: await response.text() };
+  return { code: response.status, body: answer, warning: response.headers.get('warning') };
 }
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
@@ -49,7 +50,7 @@ async function watch(path: string, enough: (events: { type: string; object: any 
 describe('errors', () => {
   it.each<[string, string, string, unknown, number, string, string]>([
     ['an absent object', 'GET', `${CONFIG_MAPS}/none`, undefined, 404, 'NotFound', 'configmaps "none" not found'],
-    ['an unknown path', 'GET', '/apis/none.example/v1/things', undefined, 404, 'NotFound', 'the server could not find the requested resource'],
+    ['an unknown resource', 'GET', '/apis/apps/v1/things', undefined, 404, 'NotFound', 'the server could not find the requested resource'],
     ['a missing namespace', 'POST', '/api/v1/namespaces/none/configmaps', configMap('a'), 404, 'NotFound', 'namespaces "none" not found'],
     ['malformed JSON', 'POST', CONFIG_MAPS, '{"a":', 400, 'BadRequest', 'the object provided is unrecognized'],
     ['a bad name', 'POST', CONFIG_MAPS, configMap('A_b'), 422, 'Invalid', 'ConfigMap "A_b" is invalid: metadata.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain'],

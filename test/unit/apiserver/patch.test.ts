@@ -35,7 +35,7 @@ const cases: readonly { title: string; schema: typeof podSchema; original: Field
     schema: podSchema,
     original: { spec: { containers: [{ name: 'one', env: [{ name: 'A', value: '1' }] }] } },
     patch: { spec: { containers: [{ name: 'one', env: [{ name: 'B', value: '2' }] }, { name: 'new' }] } },
-    expected: { spec: { containers: [{ name: 'one', env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }] }, { name: 'new' }] } },
+    expected: { spec: { containers: [{ name: 'one', env: [{ name: 'B', value: '2' }, { name: 'A', value: '1' }] }, { name: 'new' }] } },
   },
   {
     title: 'deletes the item that carries $patch: delete',

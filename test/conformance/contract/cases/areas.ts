@@ -1,0 +1,14 @@
+import type { Dialogue } from '../dialogue.js';
+import { custom } from './custom.js';
+import { deletions } from './deletions.js';
+import { discovery } from './discovery.js';
+import { lives } from './lives.js';
+import { reads } from './reads.js';
+import { validation } from './validation.js';
+import { watches } from './watches.js';
+import { writes } from './writes.js';
+
+/** Cases by title. */
+export type Cases = Readonly<Record<string, (api: Dialogue) => Promise<void>>>;
+
+export const AREAS: Readonly<Record<string, Cases>> = { lives, reads, watches, writes, deletions, validation, custom, discovery };

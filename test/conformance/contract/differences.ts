@@ -1,0 +1,59 @@
+const GO_TEXT = 'messages show Go values and structs there, JSON here; code, reason and field are the same';
+const WATCH_LIST = 'kube-apiserver 1.33 has the WatchList feature off, and Debian\'s etcd could not serve it; here sendInitialEvents works as later versions have it';
+const RARE = 'rules that nobody met yet are not checked here: what a real server would refuse is accepted';
+const TEXT = 'the same code and reason, other words';
+
+/**
+ * Where the embedded server is known to answer otherwise, by area and title,
+ * and why. What it answers is recorded too (`recorded/embedded.json`), so that
+ * a new difference, or one that is none any more, fails its case.
+ */
+export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  lives: {
+    'Node lives': 'no taint `not-ready` on a new node: nothing here would take it away',
+    'PersistentVolumeClaim lives': 'no finalizer `pvc-protection`: nothing here would take it away',
+    'ControllerRevision lives': 'the fields of `data` are owned; a real server owns none of them',
+    'CustomResourceDefinition lives': 'the list of conditions itself has an owner, not only its items',
+  },
+  reads: {
+    'bad continuations and limits are refused': TEXT,
+    'bad label selectors are refused': TEXT,
+  },
+  watches: {
+    'a version that is no number is refused': '400 BadRequest as for lists; a real server says 500 without a reason',
+    'initial events end with a bookmark': WATCH_LIST,
+    'initial events need bookmarks and a match': WATCH_LIST,
+    'a watch without initial events starts now': WATCH_LIST,
+  },
+  writes: {
+    'what clients may not choose is chosen anyway': 'another uid in a patch is a conflict here, 422 there; a generation that a client chose for a kind without one is dropped',
+    'objects go where the path says': TEXT,
+    'bodies that are no objects are refused': TEXT,
+    'an update of an older version is a conflict': TEXT,
+    'JSON patches do what they say or nothing': 'replacing what is not there is refused, as RFC 6902 wants; a real server adds it',
+    'an unknown kind of patch is refused': TEXT,
+    'an apply has to be one': 'an unknown field in an apply is told or refused (400) as in other writes; a real server answers 500 without a reason',
+    'unknown and duplicate fields are refused, told or dropped as asked': 'unknown fields are told before duplicate ones, not in the order of the body',
+  },
+  deletions: {
+    'finalizers hold an object until they are gone': 'the cause is listed once, not twice',
+    'a binding places a pod once': 'a binding counts as a change of the spec: generation 2',
+  },
+  validation: {
+    pods: RARE,
+    'changes of pods': GO_TEXT,
+    services: RARE,
+    'changes of services': GO_TEXT,
+    'network policies': 'addresses in old forms (leading zeros, IPv4 in IPv6) are refused, which a real server accepts with a warning',
+    'endpoint slices': RARE,
+    deployments: RARE,
+    'changes of deployments': GO_TEXT,
+  },
+  discovery: {
+    'OpenAPI v3 describes each kind': 'times of events are plain strings, not references to MicroTime and Time',
+  },
+  custom: {
+    'its schema is held': 'a wrong type is 400 as for built-in kinds, 422 there; keys of lists are not checked for duplicates',
+    'a definition has to make sense': 'fewer causes are listed',
+  },
+};

@@ -1,0 +1,44 @@
+import { isFields, type Fields } from '../../../agent/apiserver/kube-object.js';
+
+/** What a run chose by itself and no other run repeats, as text that every run has. */
+export interface Normal {
+  /** A value of an answer. */
+  value(value: unknown): unknown;
+  text(text: string): string;
+}
+
+/** @param token the random part of all names of this run */
+export function normalForm(token: string): Normal {
+  const text = (given: string): string =>
+    given
+      .replaceAll(`-${token}`, '')
+      .replaceAll(token, '')
+      .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UID')
+      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
+      .replace(/10\.43\.\d+\.\d+/g, 'CLUSTER-IP')
+      .replace(/resource version: \d+( \(\d+\)|, current: \d+)?/g, 'resource version: N')
+      .replace(/ResourceVersion in object meta: \d+/g, 'ResourceVersion in object meta: N')
+      .replace(/ResourceVersion in record \(\d+\)/g, 'ResourceVersion in record (N)')
+      .replace(/kube-api-access-\w{5}/g, 'kube-api-access-XXXXX');
+  const value = (given: unknown): unknown => {
+    if (typeof given === 'string') return text(given);
+    if (Array.isArray(given)) return given.map(value);
+    if (!isFields(given)) return given;
+    return Object.fromEntries(
+      Object.keys(given)
+        .sort()
+        .map((name) => [text(name), named(name, given[name], given)]),
+    );
+  };
+  /** Fields whose value means nothing by itself. */
+  const named = (name: string, given: unknown, owner: Fields): unknown => {
+    if (name === 'resourceVersion' && typeof given === 'string' && given !== '') return 'VERSION';
+    if (name === 'cells' && Array.isArray(given)) return given.map((cell) => (typeof cell === 'string' ? text(cell).replace(/^(\d+[smhd])+$/, 'AGE') : cell));
+    if (name === 'columnDefinitions' && Array.isArray(given)) return given.map((column: Fields) => value({ ...column, description: 'DESCRIPTION' }));
+    if (name === 'continue' && given !== '') return 'TOKEN';
+    if ((name === 'nodePort' || name === 'healthCheckNodePort') && typeof given === 'number' && given >= 30_000) return 'NODE-PORT';
+    if (name === 'name' && typeof given === 'string' && typeof owner['generateName'] === 'string') return text(given).replace(/[bcdfghjklmnpqrstvwxz2456789]{5}$/, 'XXXXX');
+    return value(given);
+  };
+  return { value, text };
+}
