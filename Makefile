@@ -40,7 +40,7 @@ test: lint
 	@test/run.sh
 
 test-long: build
-	@CANAL_ORACLE_PAIRS=1000000 CANAL_IPAM_REQUESTS=2000 CANAL_AGENT_KILLS=50 CANAL_FUZZ_FRAMES=1000000 test/run.sh test/oracle test/lab
+	@CANAL_ORACLE_PAIRS=1000000 CANAL_IPAM_REQUESTS=2000 CANAL_AGENT_KILLS=50 CANAL_FUZZ_FRAMES=1000000 CANAL_SERVICE_FLAPS=3000 CANAL_ROLLOUTS=20 CANAL_ROLLOUT_SHORT=1000 CANAL_ROLLOUT_LONG=100 CANAL_DNS_PAIRS=100000 test/run.sh test/oracle test/lab
 
 # On a cluster without a network plugin: make test-kubernetes KUBECONFIG=FILE NODE_EXEC='docker exec -i'; test/kubernetes/README.md says what else it takes.
 test-kubernetes: build image

@@ -16,6 +16,8 @@ export interface PortTally {
   readonly segments: number;
   readonly datagrams: number;
   readonly lastMs: number;
+  /** Of the last connection or datagram: segments of old connections do not count. */
+  readonly newMs: number;
 }
 
 /** A long-lived flow since the last mark (`sent` and `echoed`: since its start). */
@@ -77,7 +79,7 @@ export class Traffic {
   async serve(who: Where, ports: readonly number[]): Promise<{ tally(): Promise<ReadonlyMap<number, PortTally>> }> {
     const program = await this.#start(who, ['serve', ...ports.map(String)]);
     return {
-      tally: async () => new Map((await program.ask('r')).map(([port, connections, segments, datagrams, lastMs]) => [port!, { connections: connections!, segments: segments!, datagrams: datagrams!, lastMs: lastMs! }])),
+      tally: async () => new Map((await program.ask('r')).map(([port, connections, segments, datagrams, lastMs, newMs]) => [port!, { connections: connections!, segments: segments!, datagrams: datagrams!, lastMs: lastMs!, newMs: newMs! }])),
     };
   }
 

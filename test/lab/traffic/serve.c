@@ -15,6 +15,7 @@ static struct tally {
 	int port;
 	unsigned long connections, segments, datagrams;
 	double last_ms; // of the last byte
+	double new_ms;  // of the last connection or datagram
 } tallies[PORTS];
 
 static int poller;
@@ -61,7 +62,7 @@ static void echo_datagram(int fd, struct tally *tally)
 	if (n < 0)
 		return;
 	tally->datagrams++;
-	tally->last_ms = now_ms();
+	tally->new_ms = tally->last_ms = now_ms();
 	sendto(fd, bytes, n, MSG_DONTWAIT, (void *)&from, length);
 }
 
@@ -71,20 +72,20 @@ static void accept_one(int listener, int tally)
 	if (fd < 0)
 		return;
 	tallies[tally].connections++;
-	tallies[tally].last_ms = now_ms();
+	tallies[tally].new_ms = tallies[tally].last_ms = now_ms();
 	watch(fd, CONNECTION, tally);
 }
 
 static void report(int count)
 {
 	for (int i = 0; i < count; i++)
-		printf("%d %lu %lu %lu %.1f\n", tallies[i].port, tallies[i].connections, tallies[i].segments, tallies[i].datagrams, tallies[i].last_ms);
+		printf("%d %lu %lu %lu %.1f %.1f\n", tallies[i].port, tallies[i].connections, tallies[i].segments, tallies[i].datagrams, tallies[i].last_ms, tallies[i].new_ms);
 	printf(".\n");
 	fflush(stdout);
 }
 
 // Echoes on TCP and UDP. `r` on standard input prints, for each port:
-// PORT CONNECTIONS SEGMENTS DATAGRAMS LAST_BYTE_MS
+// PORT CONNECTIONS SEGMENTS DATAGRAMS LAST_BYTE_MS LAST_CONNECTION_OR_DATAGRAM_MS
 int serve(int count, char **ports)
 {
 	poller = epoll_create1(EPOLL_CLOEXEC);
