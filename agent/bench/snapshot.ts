@@ -43,7 +43,7 @@ function decoded<T extends { readonly namespace?: string; readonly name: string 
   return new Map(values.map((value) => [value.namespace === undefined ? value.name : `${value.namespace}/${value.name}`, value]));
 }
 
-const FLANNEL = 'flannel.alpha.coreos.com';
+const FLANNEL = 'flannel.alpha.coreos.com/';
 
 const podObject = (pod: (typeof PODS)[number]): RawObject => ({
   metadata: { namespace: NAMESPACE, name: pod.name, uid: pod.name, labels: { app: pod.name } },
@@ -55,8 +55,8 @@ const nodeObject = (node: (typeof NODES)[number]): RawObject => ({
   metadata: {
     name: node.name,
     annotations: {
-      [`${FLANNEL}/kube-subnet-manager`]: 'true', [`${FLANNEL}/backend-type`]: 'vxlan', [`${FLANNEL}/public-ip`]: node.address,
-      [`${FLANNEL}/backend-data`]: JSON.stringify({ VNI: 1, VtepMAC: node.vtepMac }),
+      [`${FLANNEL}kube-subnet-manager`]: 'true', [`${FLANNEL}backend-type`]: 'vxlan', [`${FLANNEL}public-ip`]: node.address,
+      [`${FLANNEL}backend-data`]: JSON.stringify({ VNI: 1, VtepMAC: node.vtepMac }),
     },
   },
   spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
