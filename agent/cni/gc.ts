@@ -50,10 +50,10 @@ async function freeAddresses(context: CniContext, config: NetworkConfig, valid: 
   if (freed.length > 0) context.log.info({ addresses: freed.map(({ address }) => address.text) }, 'GC freed addresses');
 }
 
-/** Without the list nothing may be freed. */
+/** Without the list nothing may be freed; null is how Go writes an empty one. */
 function decodeValid(config: NetworkConfig): Set<string> {
   const key = VALID in config.json ? VALID : VALID_BEFORE_1_2_3;
-  const list = objectsAt(config.json, key);
+  const list = config.json[key] === null ? [] : objectsAt(config.json, key);
   if (list === undefined) throw invalid(VALID, 'not set');
   return new Set(
     list.map(({ value, path }) => {

@@ -17,6 +17,8 @@ export const given = {
   controlPlane: (process.env['CONTROL_PLANE'] ?? '').split(/\s+/).filter((word) => word !== ''),
   /** The API server's audit log, at level Metadata or more, as a file here. */
   auditLog: process.env['AUDIT_LOG'] ?? '',
+  /** github.com/containernetworking/cni/cnitool, built for the nodes. */
+  cnitool: process.env['CNITOOL'] ?? '',
   e2eTest: process.env['E2E_TEST'] ?? '',
 } as const;
 
@@ -57,8 +59,13 @@ export async function restart(node: string, service: string): Promise<void> {
 
 /** Puts an image into a node's containerd, through the command prefix's standard input. */
 export function loadImage(node: string, path: string): Promise<string> {
+  return feedNode(node, ['ctr', '-n', 'k8s.io', 'images', 'import', '-'], createReadStream(path));
+}
+
+/** Runs a command on a node with a file as its input. */
+export function feedNode(node: string, command: readonly string[], input: NodeJS.ReadableStream): Promise<string> {
   const [file = '', ...before] = given.nodeExec;
-  return feed(file, [...before, node, 'ctr', '-n', 'k8s.io', 'images', 'import', '-'], createReadStream(path));
+  return feed(file, [...before, node, ...command], input);
 }
 
 function feed(file: string, args: readonly string[], input: string | NodeJS.ReadableStream): Promise<string> {

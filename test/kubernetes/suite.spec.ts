@@ -1,5 +1,6 @@
 import { beforeAll, describe } from 'vitest';
 import { kubectl } from './cluster.js';
+import { cni } from './steps/cni.js';
 import { faults } from './steps/faults.js';
 import { install } from './steps/install.js';
 import { permissions } from './steps/permissions.js';
@@ -19,6 +20,7 @@ beforeAll(async () => {
 describe('install', install);
 describe('traffic', traffic);
 describe('upgrade', upgrade);
+describe('cni', cni);
 describe('faults', faults);
 describe('size', size);
 describe('permissions', permissions);

@@ -53,6 +53,13 @@ describe('GC', () => {
     node.context = Object.assign(node.context, { clock: { ...node.clock, now: () => clock.now() + 1_000 } });
   };
 
+  it('takes null for an empty list, as Go writes one', async () => {
+    await node.add('c1');
+    later();
+    expect((await gc(null)).status).toBe(0);
+    expect(node.reserved()).toEqual([]);
+  });
+
   it('frees every attachment of the network that is not listed', async () => {
     for (const id of ['c1', 'c2', 'c3']) await node.add(id);
     await node.call(node.env('ADD', 'other'), { ...node.config(), name: 'other' });
