@@ -20,6 +20,7 @@ export const given = {
   /** github.com/containernetworking/cni/cnitool, built for the nodes. */
   cnitool: process.env['CNITOOL'] ?? '',
   e2eTest: process.env['E2E_TEST'] ?? '',
+  e2eArgs: (process.env['E2E_ARGS'] ?? '').split(/\s+/).filter((word) => word !== ''),
 } as const;
 
 function required(name: string): string {

@@ -6,6 +6,7 @@ import { install } from './steps/install.js';
 import { permissions } from './steps/permissions.js';
 import { nodeStates, removal, type NodeState } from './steps/removal.js';
 import { size } from './steps/size.js';
+import { suites } from './steps/suites.js';
 import { traffic } from './steps/traffic.js';
 import { upgrade } from './steps/upgrade.js';
 
@@ -23,5 +24,6 @@ describe('upgrade', upgrade);
 describe('cni', cni);
 describe('faults', faults);
 describe('size', size);
+describe('suites', suites);
 describe('permissions', permissions);
 describe('removal', () => removal(() => before));

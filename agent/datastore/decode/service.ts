@@ -5,6 +5,8 @@ import type { Interner } from './intern.js';
 import { portNumber, protocolNumber } from './port.js';
 
 const PROXY_NAME = 'service.kubernetes.io/service-proxy-name';
+/** On a Service too, whatever its clusterIP: kube-proxy asks for none that has it. */
+const HEADLESS = 'service.kubernetes.io/headless';
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
 /** Cilium's `service.cilium.io/lb-algorithm` by our name, and what Calico calls the same. */
 export const LB_ALGORITHM = 'canal.io/lb-algorithm';
@@ -18,6 +20,7 @@ export function serviceDecoder(intern: Interner): Decoder<Service> {
   return (raw) => {
     const service = fields(raw);
     const metadata = fields(service['metadata']);
+    const labels = fields(metadata['labels']);
     const spec = fields(service['spec']);
     const namespace = intern.string(text(metadata['namespace']));
     const name = intern.string(text(metadata['name']));
@@ -27,7 +30,7 @@ export function serviceDecoder(intern: Interner): Decoder<Service> {
       namespace,
       name,
       type,
-      clusterIps: type === 'ExternalName' ? [] : clusterIps(spec, problems),
+      clusterIps: type === 'ExternalName' || labels[HEADLESS] !== undefined ? [] : clusterIps(spec, problems),
       externalIps: addresses(list(spec['externalIPs']), 'spec.externalIPs', problems),
       loadBalancerIps: type === 'LoadBalancer' ? loadBalancerIps(fields(service['status']), problems) : [],
       sourceRanges: sourceRanges(spec, problems),
@@ -35,7 +38,7 @@ export function serviceDecoder(intern: Interner): Decoder<Service> {
       affinityS: affinity(spec, problems),
       internalPolicy: policy(spec, 'internalTrafficPolicy', problems),
       externalPolicy: policy(spec, 'externalTrafficPolicy', problems),
-      proxyName: intern.string(text(fields(metadata['labels'])[PROXY_NAME])),
+      proxyName: intern.string(text(labels[PROXY_NAME])),
       healthCheckNodePort: healthCheckNodePort(spec, type, problems),
       algorithm: algorithm(fields(metadata['annotations']), problems),
     };

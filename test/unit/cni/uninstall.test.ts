@@ -23,7 +23,7 @@ afterEach(() => rmSync(root, { recursive: true }));
 describe('taking the CNI files away', () => {
   it('leaves nothing of what the installation made', () => {
     install();
-    expect(uninstallCni([bin], net).removed.sort()).toEqual([join(bin, 'calico'), join(bin, 'canal'), join(net, '10-canal.conflist')].sort());
+    expect([...uninstallCni([bin], net).removed].sort()).toEqual([join(bin, 'calico'), join(bin, 'canal'), join(net, '10-canal.conflist')].sort());
     expect([...readdirSync(bin), ...readdirSync(net)]).toEqual([]);
     expect(uninstallCni([bin], net)).toEqual({ removed: [], restored: [] });
   });

@@ -49,6 +49,7 @@ describe('a Service', () => {
 
   it('names the proxy that serves it', () => {
     expect(serviceOf({}, { labels: { 'service.kubernetes.io/service-proxy-name': 'kube-router' } }).proxyName).toBe('kube-router');
+    expect(serviceOf({}, { labels: { 'service.kubernetes.io/headless': '' } }).clusterIps).toEqual([]);
   });
 
   it('has a health-check port only as a load balancer with policy Local', () => {
