@@ -20,7 +20,8 @@ import { FlockFileLock } from '../kernel/file-lock.js';
 import { macText } from '../kernel/mac.js';
 import { listLinks } from '../kernel/netlink.js';
 import type { AgentSettings } from '../model/settings.js';
-import { felixHealth, flannelHealth } from '../observe/health.js';
+import { felixHealth, flannelHealth, proxyHealth } from '../observe/health.js';
+import type { Handler } from '../observe/http-server.js';
 import { createMetrics } from '../observe/metrics.js';
 import { createStore } from '../store/store.js';
 import { adminHandler } from './admin/handler.js';
@@ -119,6 +120,7 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
   servers.add('admin', { path: join(settings.runDir, 'admin.sock') }, admin);
   if (settings.healthEnabled) servers.add('health', { host: settings.healthHost, port: settings.healthPort }, felixHealth(health));
   if (settings.healthzPort !== 0) servers.add('healthz', { host: settings.healthzHost, port: settings.healthzPort }, flannelHealth(health));
+  if (settings.services && kubeProxy.mode === undefined) inPlaceOfKubeProxy(servers, settings, proxyHealth(health, () => loop.record.lastAtMs, () => clock.now()));
   const metrics = createMetrics(metricsSource({ kernel, loop, datastore, conditions: health.conditions, pump }));
   loop.record.onDuration = (seconds) => metrics.observeApply(seconds);
   if (settings.metricsEnabled) servers.add('metrics', { host: settings.metricsHost, port: settings.metricsPort }, metrics.handler);
@@ -170,6 +172,12 @@ function besideKubeProxy(settings: AgentSettings, mode: string | undefined, log:
   log.warn({ mode }, 'kube-proxy runs on this node: services are left to it (--services=on takes them over)');
   // Its answers are translated back in the host stack, so they have to come by there.
   return { ...settings, services: false, fastPath: 'off' };
+}
+
+/** Ports that others ask kube-proxy at. */
+function inPlaceOfKubeProxy(servers: Servers, settings: AgentSettings, pages: Handler): void {
+  if (settings.proxyHealthzPort !== 0) servers.add('proxy-healthz', { host: '0.0.0.0', port: settings.proxyHealthzPort }, pages);
+  if (settings.proxyModePort !== 0) servers.add('proxy-mode', { host: '127.0.0.1', port: settings.proxyModePort }, pages);
 }
 
 /** Tells the node object and the node's files what has been applied. */

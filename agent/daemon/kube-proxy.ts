@@ -1,6 +1,7 @@
 import { get } from 'node:http';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { PROXY_MODE } from '../observe/health.js';
 
 /** Where kube-proxy says its mode, unless its metricsBindAddress is another. */
 const MODE_URL = 'http://127.0.0.1:10249/proxyMode';
@@ -68,7 +69,7 @@ export class KubeProxyWatch {
 
   async #look(): Promise<string | undefined> {
     const mode = await (this.options.ask ?? askMode)();
-    return mode ?? (this.options.devices().includes(IPVS_DEVICE) ? 'ipvs' : undefined);
+    return (mode === PROXY_MODE ? undefined : mode) ?? (this.options.devices().includes(IPVS_DEVICE) ? 'ipvs' : undefined);
   }
 }
 

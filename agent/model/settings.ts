@@ -76,6 +76,9 @@ export interface AgentSettings {
   /** flanneld's own health port; 0: off. */
   readonly healthzHost: string;
   readonly healthzPort: number;
+  /** kube-proxy's ports for /healthz (any address) and /proxyMode (localhost), in its place; 0: off. */
+  readonly proxyHealthzPort: number;
+  readonly proxyModePort: number;
   readonly metricsEnabled: boolean;
   readonly metricsHost: string;
   readonly metricsPort: number;

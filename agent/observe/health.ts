@@ -1,4 +1,4 @@
-import { text, type Handler } from './http-server.js';
+import { json, text, type Handler } from './http-server.js';
 import type { ConditionView } from './views.js';
 
 /** What health is judged by. */
@@ -25,6 +25,22 @@ export function flannelHealth(source: HealthSource): Handler {
     if (path === '/healthz') return report(source, source.vital);
     if (path === '/readyz') return report(source, source.serving);
     return undefined;
+  };
+}
+
+/** What kube-proxy says of its mode; it has no such mode. */
+export const PROXY_MODE = 'canal';
+
+/**
+ * kube-proxy's pages, where its job is done here: /healthz and /livez, which load balancers of clouds ask, and /proxyMode.
+ * @param appliedMs when rows were last brought in line, by `nowMs`'s clock
+ */
+export function proxyHealth(source: HealthSource, appliedMs: () => number, nowMs: () => number): Handler {
+  return (path) => {
+    if (path === '/proxyMode') return text(PROXY_MODE);
+    if (path !== '/healthz' && path !== '/livez') return undefined;
+    const ok = source.conditions().every((c) => c.ok || !(source.serving.has(c.name) || c.name === 'services'));
+    return json({ lastUpdated: new Date(appliedMs()).toISOString(), currentTime: new Date(nowMs()).toISOString(), nodeEligible: true }, ok ? 200 : 503);
   };
 }
 

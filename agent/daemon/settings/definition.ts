@@ -69,6 +69,8 @@ export interface SettingValues {
   healthPort: number;
   healthzHost: string;
   healthzPort: number;
+  proxyHealthzPort: number;
+  proxyModePort: number;
   metricsEnabled: boolean;
   metricsHost: string;
   metricsPort: number;
@@ -230,6 +232,8 @@ export const SETTINGS: Settings = {
   healthPort: { flag: 'health-port', key: 'healthPort', env: ['FELIX_HEALTHPORT'], value: 'port', parse: number(0, 65535), fallback: 9099, help: 'port of the health server' },
   healthzHost: { flag: 'healthz-ip', key: 'healthzIp', env: ['FLANNELD_HEALTHZ_IP'], value: 'ip', parse: text, fallback: '0.0.0.0', help: 'address of flanneld\'s /healthz and /readyz' },
   healthzPort: { flag: 'healthz-port', key: 'healthzPort', env: ['FLANNELD_HEALTHZ_PORT'], value: 'port', parse: number(0, 65535), fallback: 0, help: 'port of flanneld\'s /healthz and /readyz; 0: off' },
+  proxyHealthzPort: { flag: 'proxy-healthz-port', key: 'proxyHealthzPort', env: [], value: 'port', parse: number(0, 65535), fallback: 10256, help: 'port of kube-proxy\'s /healthz, in its place; 0: off' },
+  proxyModePort: { flag: 'proxy-mode-port', key: 'proxyModePort', env: [], value: 'port', parse: number(0, 65535), fallback: 10249, help: 'port of kube-proxy\'s /proxyMode on localhost; 0: off' },
   metricsEnabled: { flag: 'prometheus-metrics-enabled', key: 'prometheusMetricsEnabled', env: ['FELIX_PROMETHEUSMETRICSENABLED'], parse: boolean, fallback: false, help: 'serve Prometheus metrics' },
   metricsHost: { flag: 'prometheus-metrics-host', key: 'prometheusMetricsHost', env: ['FELIX_PROMETHEUSMETRICSHOST'], value: 'address', parse: text, fallback: '', help: 'address of the metrics server; empty: all' },
   metricsPort: { flag: 'prometheus-metrics-port', key: 'prometheusMetricsPort', env: ['FELIX_PROMETHEUSMETRICSPORT'], value: 'port', parse: number(0, 65535), fallback: 9091, help: 'port of the metrics server' },
