@@ -23,7 +23,7 @@ let lab: Lab;
 let traffic: Traffic;
 let a: string;
 let b: string;
-const tallies: Record<string, () => Promise<ReadonlyMap<number, PortTally>>> = {};
+const servers: Record<string, { tally(): Promise<ReadonlyMap<number, PortTally>> }> = {};
 const POD = 'x/client';
 const CLIENTS: readonly (readonly [string, Where])[] = [['a pod', POD], ['the node', { node: 1 }]];
 
@@ -35,7 +35,7 @@ beforeAll(async () => {
   await createPod(lab, 'x/a', { node: 'node1' });
   await createPod(lab, 'x/b', { node: 'node2' });
   await lab.podsReady();
-  for (const who of ['x/a', 'x/b']) tallies[who] = (await traffic.serve(who, [TARGET])).tally;
+  for (const who of ['x/a', 'x/b']) servers[who] = await traffic.serve(who, [TARGET]);
   [a, b] = [addressOf(lab, 'x/a'), addressOf(lab, 'x/b')];
 });
 afterAll(async () => {
@@ -56,7 +56,7 @@ async function inForce(name: string, addresses: readonly string[], nodes: readon
 }
 
 const arrived = async (who: string): Promise<number> => {
-  const { connections, datagrams } = (await tallies[who]!()).get(TARGET)!;
+  const { connections, datagrams } = (await servers[who]!.tally()).get(TARGET)!;
   return connections + datagrams;
 };
 const both = (ip: string): string[] => [`tcp:${ip}:${PORT}`, `udp:${ip}:${PORT}`];
@@ -75,7 +75,7 @@ describe('a backend that is removed', () => {
     const after = await arrived('x/b');
     await pause(300);
     expect(await arrived('x/b') - after, 'connections and datagrams that still arrived').toBe(0);
-    const lastMs = (await tallies['x/b']!()).get(TARGET)!.newMs - removedAt;
+    const lastMs = (await servers['x/b']!.tally()).get(TARGET)!.newMs - removedAt;
     console.log(`${title}: the last datagram or connection came ${lastMs.toFixed(1)} ms after the endpoint was removed`);
     expect(lastMs).toBeLessThan(MOVED_MS);
 

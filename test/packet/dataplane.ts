@@ -5,6 +5,8 @@ import { BpfObject } from '../../agent/kernel/bpf-object.js';
 import { mapInfo } from '../../agent/kernel/pins.js';
 import { decode, encode, enumName } from '../../agent/kernel/codec.js';
 import { native, nativeResult } from '../../agent/kernel/library.js';
+import type { MapSource } from '../../agent/kernel/map-source.js';
+import { WriteCounter } from '../../agent/kernel/write-counter.js';
 
 const OBJECTS = join(import.meta.dirname, '..', '..', 'build', 'bpf');
 const VERDICTS = new Map([[0, 'pass'], [2, 'drop'], [7, 'redirect'], [0xffffffff, 'next']] as const);
@@ -43,6 +45,11 @@ export class Dataplane {
   close(): void {
     nativeResult('canal_ring_close', this.ring);
     this.object.close();
+  }
+
+  /** For the agent's own tables. */
+  source(): MapSource {
+    return { objects: new Map([[this.family, this.object]]), writes: new WriteCounter() };
   }
 
   /** Descriptor of a program of the object, to attach it for real. */
