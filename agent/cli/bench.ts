@@ -11,6 +11,7 @@ import type { Metric, Path, Report } from '../bench/report.js';
 import { sectionOf } from '../bench/section.js';
 import { SUITES, suiteOf, type Suite, type SuiteName } from '../bench/suites.js';
 import { textOf } from '../bench/text.js';
+import { registerScale } from './bench-scale.js';
 import { among, counts, METRICS, PATHS, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
 
 interface Flags extends OutputFlags {
@@ -66,6 +67,7 @@ export function registerBench(program: Command): void {
     .option('--table-sizes <list>', 'peers, CIDRs, services and flows in the maps, comma separated', counts, [10, 1000, 100_000, 1_000_000])
     .option('--repeats <n>', 'measurements of each', whole, 31)
     .action(runPrograms);
+  registerScale(command);
 }
 
 async function run(flags: Flags, command: Command): Promise<void> {

@@ -1,0 +1,75 @@
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import type { Command } from 'commander';
+import type { ScaleFigure, ScaleMetric } from '../bench/scale/measure.js';
+import { measureScale, SCENARIOS } from '../bench/scale/scale.js';
+import { machineFacts } from '../bench/report.js';
+import { among, whole } from './bench-flags.js';
+
+interface Flags {
+  readonly scenarios: string[];
+  readonly changes: number;
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+interface ScaleRow extends ScaleFigure {
+  readonly scenario: string;
+}
+
+/** What is promised of a figure, at every size unless one is named; at most. */
+const TARGETS: readonly { readonly metric: ScaleMetric; readonly scenario?: string; readonly most: number; readonly of: 'value' | 'p99' }[] = [
+  { metric: 'start', scenario: 'full', most: 5000, of: 'value' },
+  { metric: 'start', scenario: 'services', most: 3000, of: 'value' },
+  { metric: 'remote-label', most: 50, of: 'p99' },
+  { metric: 'local-label', most: 50, of: 'p99' },
+  { metric: 'policy', most: 50, of: 'p99' },
+  { metric: 'endpoint-slice', most: 10, of: 'p99' },
+  { metric: 'pod-add', most: 30, of: 'p99' },
+  { metric: 'events-cpu', most: 20, of: 'value' },
+  { metric: 'idle-cpu', scenario: 'small', most: 0.5, of: 'value' },
+  { metric: 'resident', scenario: 'small', most: 90, of: 'value' },
+  { metric: 'restart-writes', most: 0, of: 'value' },
+];
+
+/** `canal bench scale`: what one node's agent takes in clusters of several sizes. */
+export function registerScale(bench: Command): void {
+  const names = SCENARIOS.map(({ name }) => name);
+  bench
+    .command('scale')
+    .description('what the agent of one node takes in clusters of several sizes: start, one change of each kind, steady events, rest')
+    .option('--scenarios <names>', `of ${names.join(', ')}`, among(names), ['small', 'medium', 'full'])
+    .option('--changes <n>', 'changes of each kind', whole, 100)
+    .option('--rate <n>', 'pod events a second', whole, 50)
+    .option('--seconds <n>', 'of pod events, and of rest', whole, 20)
+    .action(runScale);
+}
+
+async function runScale(flags: Flags, command: Command): Promise<void> {
+  const { json } = command.optsWithGlobals<{ json?: string }>();
+  const table = json === '-' ? process.stderr : process.stdout;
+  const loadBefore = loadavg()[0]!;
+  const rows: ScaleRow[] = [];
+  for (const { name, size } of SCENARIOS.filter((each) => flags.scenarios.includes(each.name))) {
+    table.write(`${name}: ${Object.entries(size).map(([what, n]) => `${n} ${what}`).join(', ')}\n`);
+    const figures = await measureScale({ size, changes: flags.changes, eventRate: flags.rate, eventSeconds: flags.seconds });
+    for (const figure of figures) {
+      rows.push({ scenario: name, ...figure });
+      table.write(`  ${line(name, figure)}\n`);
+    }
+  }
+  const { kernel, ...machine } = machineFacts();
+  const text = `${JSON.stringify({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(SCENARIOS.map(({ name, size }) => [name, size])), rows }, undefined, 2)}\n`;
+  if (json === '-') process.stdout.write(text);
+  else if (json !== undefined) writeFileSync(json, text);
+}
+
+function line(scenario: string, { metric, unit, value, p99, cpu }: ScaleFigure): string {
+  const target = TARGETS.find((each) => each.metric === metric && (each.scenario ?? scenario) === scenario);
+  const figure = target?.of === 'p99' ? p99 : value;
+  const judged = target === undefined || figure === undefined ? '' : `  ${figure <= target.most ? 'reached' : 'MISSED'}: ${target.of === 'p99' ? 'p99 ' : ''}at most ${target.most}`;
+  const many = p99 === undefined ? '' : `  p99 ${show(p99)}`;
+  return `${metric.padEnd(16)}${show(value).padStart(9)} ${unit.padEnd(12)}${many.padEnd(14)}${cpu === undefined ? '' : `  cpu ${show(cpu)} ms each`}${judged}`;
+}
+
+const show = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
