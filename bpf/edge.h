@@ -103,7 +103,7 @@ static __noinline bool edge_node_has(struct __sk_buff *skb, const struct scratch
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sock;
 
-	if (service_front(&way->destination, way->destination_port_be, way->protocol, FRONT_OUTSIDE, false))
+	if (service_front(&way->destination, way->destination_port_be, way->protocol, FRONT_OUTSIDE, SERVICE_NODE))
 		return true;
 #if CANAL_FAMILY == 4
 #define EDGE_TUPLE tuple.ipv4

@@ -75,7 +75,7 @@ static __always_inline int edge_request(struct __sk_buff *skb, const struct pack
 
 	if (!has_ports(packet->protocol) || packet->flags & PACKET_LATER || (packet->protocol == IPPROTO_TCP && !packet_opens(packet)))
 		return TC_ACT_UNSPEC;
-	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_OUTSIDE, false);
+	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_OUTSIDE, SERVICE_NODE);
 	if (!front)
 		return TC_ACT_UNSPEC;
 	if (bpf_map_lookup_elem(&CANAL_MAP(canal_local), &packet->source))

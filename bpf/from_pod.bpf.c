@@ -76,7 +76,7 @@ static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *pac
 	parse_key(packet);
 	flow = flow_find(packet);
 	if (config->flags & CONFIG_SERVICES && (!flow || packet->flags & PACKET_NEW || packet_opens(packet))) {
-		verdict = nat_request(skb, packet);
+		verdict = nat_request(skb, packet, flow && flow_destination_ifindex(flow, packet) ? SERVICE_EXACT : SERVICE_NODE);
 		if (verdict != NAT_GO)
 			return verdict;
 		if (packet->flags & PACKET_SERVICE) {

@@ -181,7 +181,7 @@ static __always_inline int nat_refuse(struct __sk_buff *skb, const struct packet
 // A pod's packet that no flow covers. Who made the row of a known flow was no
 // spoofer; whether this packet's sender is one, track says. NAT_GO, with another destination where
 // it was a service's; or a verdict.
-static __noinline int nat_request(struct __sk_buff *skb, struct packet *packet)
+static __noinline int nat_request(struct __sk_buff *skb, struct packet *packet, enum service_rows rows)
 {
 	const struct canal_config *config = config_get();
 	const struct FAMILY_STRUCT(canal_nat) *known;
@@ -197,7 +197,7 @@ static __noinline int nat_request(struct __sk_buff *skb, struct packet *packet)
 		if (nat_holds(skb, packet, &scratch->nat))
 			return nat_translate(skb, packet, &scratch->nat);
 	}
-	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_INSIDE, false);
+	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_INSIDE, rows);
 	if (!front)
 		return NAT_GO;
 	reason = track_source(skb, packet, config->flags);

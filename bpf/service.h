@@ -12,10 +12,16 @@ static __always_inline bool service_is_loopback(const struct FAMILY_STRUCT(addr)
 #endif
 }
 
+enum service_rows {
+	SERVICE_EXACT,    // the address's own row: it is known to be none of the node's
+	SERVICE_NODE,     // and that of all the node's addresses
+	SERVICE_LOOPBACK, // to which the loopback's belong too: the node itself asks
+};
+
 // The row of the address, or where that is one of the node's own, the row of
-// all of them (abi.h). loopback: the asker is in the node's network namespace.
+// all of them (abi.h).
 static __noinline const struct canal_front *service_front(const struct FAMILY_STRUCT(addr) *address, __u16 port_be, __u8 protocol,
-							  __u8 scope, bool loopback)
+							  __u8 scope, enum service_rows rows)
 {
 	struct FAMILY_STRUCT(canal_front_key) key = {
 		.addr = *address,
@@ -26,10 +32,10 @@ static __noinline const struct canal_front *service_front(const struct FAMILY_ST
 	const struct canal_front *front = bpf_map_lookup_elem(&CANAL_MAP(canal_front), &key);
 	const struct canal_local *local;
 
-	if (front)
+	if (front || rows == SERVICE_EXACT)
 		return front;
 	if (service_is_loopback(address)) {
-		if (!loopback)
+		if (rows != SERVICE_LOOPBACK)
 			return NULL;
 	} else {
 		local = bpf_map_lookup_elem(&CANAL_MAP(canal_local), address);

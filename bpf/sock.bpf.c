@@ -140,7 +140,8 @@ static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, 
 	if (!config || !(config->flags & CONFIG_SERVICES) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
 	    !sock_peer(ctx, &service, mapped))
 		return SOCK_PASS;
-	front = service_front(&service.addr, service.port_be, protocol, FRONT_INSIDE, sock_is_node(ctx, config));
+	front = service_front(&service.addr, service.port_be, protocol, FRONT_INSIDE,
+			      sock_is_node(ctx, config) ? SERVICE_LOOPBACK : SERVICE_NODE);
 	if (!front)
 		return SOCK_PASS;
 	// A pod's packets show its address; the node itself is not asked.

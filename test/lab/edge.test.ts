@@ -4,7 +4,7 @@ import { SERVICES } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
 import { LAN_GATEWAY } from '../../agent/lab/machine/layout.js';
 import type { ProbeAnswer } from '../../agent/lab/probe.js';
-import { addressOf, applyPolicy, createNamespace, createPod, startTestLab } from './cluster.js';
+import { addressOf, agentStatus, applyPolicy, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
 import { Outside } from './outside.js';
 
@@ -160,6 +160,34 @@ require('net').createServer(()=>process.exit()).listen(7072);setTimeout(()=>proc
       await one.must(['nft', 'delete', 'table', 'ip', 'watch']);
     }
   });
+});
+
+describe('a restart of the agent', () => {
+  /** Echoes on `port`, until somebody connects to the next one. */
+  const echo = (port: number): string[] => [process.execPath, '-e', `require('net').createServer((c)=>c.on('error',()=>{}).pipe(c)).listen(${port});require('net').createServer(()=>process.exit()).listen(${port + 1})`];
+  /** Sends until 100 echoes are back, and says how that ended. */
+  const talk = (host: string, port: number): string[] => [process.execPath, '-e', `const c=require('net').connect(${port},'${host}');const end=(x)=>{console.log(x);process.exit()};let n=0;
+c.on('error',(e)=>end(e.code)).on('close',()=>end('closed')).on('data',(d)=>(n+=d.length)>100&&end('whole'));setInterval(()=>c.write('x'),25);setTimeout(()=>end('stuck at '+n),40000)`];
+
+  it('moves no flow: a connection through a node port and one out of the cluster go on', async () => {
+    await createPod(lab, 'shop/echo', { node: 'node2', labels: { app: 'echo' }, container: { command: echo(8080) } });
+    await createService('echo', 'echo', 30041);
+    await lab.podsReady('shop');
+    const server = outside.run(...echo(7090));
+    await Promise.all([[node(1), 30041], ['127.0.0.1', 7090]].map(([address, port]) => eventually(`${port} listens`, async () => {
+      const ask = `require('net').connect(${port},'${address}').on('error',()=>{console.log('no');process.exit()}).on('connect',()=>process.exit())`;
+      return (await outside.run(process.execPath, '-e', ask)).trim();
+    }, { withinMs: 10_000 })));
+    const talks = Promise.all([outside.run(...talk(node(1), 30041)), lab.podExec('shop', 'client', talk(LAN_GATEWAY, 7090), { timeoutMs: 50_000 }).then(({ stdout }) => stdout)]);
+    for (const n of [1, 2] as const) {
+      await lab.node(n).agent.stop('SIGKILL');
+      lab.startAgent(lab.node(n));
+    }
+    expect((await talks).map((text) => text.trim())).toEqual(['whole', 'whole']);
+    await outside.run(process.execPath, '-e', `require('net').connect(7091,'127.0.0.1').on('error',()=>process.exit()).on('close',()=>process.exit())`);
+    await server;
+    await eventually('the agents are back', async () => ((await Promise.all([1, 2].map((n) => agentStatus(lab, n).then(() => '', () => 'not yet')))).join('')), { withinMs: 30_000 });
+  }, 90_000);
 });
 
 describe('policy', () => {
