@@ -240,6 +240,10 @@ int canal_pod_link_delete(const char *netns, const char *ifname); // absent netn
 // Reads what is there of host_device and ifname into the other fields; what is
 // absent is zero (pod_ifindex 0: no device in the pod). -ENOENT: no such netns.
 int canal_pod_link_check(const char *netns, struct canal_pod_link *link);
+// Packets of a device, as records of a capture file (pcap-savefile(5), host's byte order).
+int canal_capture_open(const char *netns, const char *device); // fd; netns empty: the caller's
+int canal_capture_read(int fd, void *out, uint32_t size, uint32_t timeout_ms); // bytes of whole records; size: 1 MiB or more
+int canal_capture_dropped(int fd);                       // since the last call
 int canal_netns_alive(const char *netns);                // 1, 0
 
 #pragma GCC visibility pop

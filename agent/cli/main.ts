@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   services: async () => (await import('./commands/services.js')).register,
   drops: async () => (await import('./commands/drops.js')).register,
   routes: async () => (await import('./commands/routes.js')).register,
+  capture: async () => (await import('./commands/capture.js')).register,
   maps: async () => (await import('./commands/maps.js')).register,
   trace: async () => (await import('./commands/trace.js')).register,
   apiserver: async () => (await import('./apiserver.js')).registerApiServer,

@@ -61,6 +61,8 @@ export interface EndpointView {
   readonly device: string;
   readonly ifindex: number;
   readonly mac: string;
+  /** Path of its network namespace, as CNI gave it. */
+  readonly netns: string;
   /** Table ids; null: not isolated. */
   readonly ingressTable: string | null;
   readonly egressTable: string | null;

@@ -2,8 +2,8 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { CanalNode } from '../../agent/bench/canal-node.js';
-import type { BenchLab } from '../../agent/bench/lab.js';
+import type * as canalNode from '../../agent/bench/canal-node.js';
+import type * as benchLab from '../../agent/bench/lab.js';
 import { packageRoot } from '../../agent/lab/machine/layout.js';
 import { eventually } from './eventually.js';
 
@@ -17,13 +17,13 @@ const FIT = 1450 - 28;
 
 /** Node n1 is canal's and writes VXLAN in the programs; n2 is a bare kernel with flannel's device. */
 describe('a node that writes VXLAN itself and one whose kernel does', () => {
-  let lab: BenchLab;
-  let canal: CanalNode | undefined;
+  let lab: benchLab.BenchLab;
+  let canal: canalNode.CanalNode | undefined;
   const servers: ChildProcess[] = [];
 
   beforeAll(async () => {
-    const { BenchLab: Lab } = (await import(join(root, 'build/agent/bench/lab.js'))) as typeof import('../../agent/bench/lab.js');
-    const { startCanalNode } = (await import(join(root, 'build/agent/bench/canal-node.js'))) as typeof import('../../agent/bench/canal-node.js');
+    const { BenchLab: Lab } = (await import(join(root, 'build/agent/bench/lab.js'))) as typeof benchLab;
+    const { startCanalNode } = (await import(join(root, 'build/agent/bench/canal-node.js'))) as typeof canalNode;
     lab = Lab.create(`${process.pid}-peer`);
     canal = await startCanalNode(lab, { node: 'n1', size: { policies: 3, cidrs: 6, services: 0 }, fastPath: 'on', everything: false, cgroup: '' });
     for (const pod of ['a1', 'b1']) servers.push(await serve(pod));

@@ -13,6 +13,7 @@ export function endpointsView(sources: AdminSources): EndpointView[] {
       device: endpoint.hostDevice,
       ifindex: endpoint.ifindex,
       mac: endpoint.podMac,
+      netns: endpoint.netns,
       ingressTable: table(row?.ingressTable ?? 0n),
       egressTable: table(row?.egressTable ?? 0n),
       ingressPolicies: policiesOf(sources, row?.ingressTable ?? 0n),
