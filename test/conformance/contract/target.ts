@@ -10,6 +10,8 @@ import { startApiServer } from '../../../agent/apiserver/server.js';
 export interface Target {
   /** Sends a request; resolves with the head of its answer. */
   send(method: string, path: string, headers: Record<string, string>, body: string | undefined): Promise<IncomingMessage>;
+  /** How kubectl finds it. */
+  readonly kubeconfig: string;
   /** True for the server of this repository, for which `differences.ts` holds. */
   readonly embedded: boolean;
   close(): Promise<void>;
@@ -43,5 +45,5 @@ async function target(kubeconfig: string, embedded: boolean, close: () => Promis
       sent.once('error', reject);
       sent.end(body);
     });
-  return { send, embedded, close };
+  return { send, kubeconfig, embedded, close };
 }
