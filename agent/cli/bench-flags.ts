@@ -43,3 +43,12 @@ export function serviceCounts(text: string): number[] {
     return count;
   });
 }
+
+/** NAME=KUBECONFIG, given as often as there are clusters. */
+export function clusterFlag(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
+  const [, name, file] = /^([a-z0-9-]+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || file === undefined) throw new InvalidArgumentError('NAME=KUBECONFIG');
+  return new Map([...before, [name, file]]);
+}
+
+export const names = (text: string): string[] => text.split(',').filter((name) => name !== '');

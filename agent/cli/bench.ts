@@ -1,9 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
+import { CanalError } from '../base/errors.js';
 import { bench } from '../bench/bench.js';
 import { chartsOf } from '../bench/chart.js';
 import { contenderNames } from '../bench/contenders.js';
+import type { Driver } from '../bench/driver.js';
+import { clusterDriver } from '../bench/kubernetes/cluster-driver.js';
 import { labDriver } from '../bench/lab-driver.js';
 import { markdownOf, programsMarkdown } from '../bench/markdown.js';
 import { programCosts, type ProgramCost } from '../bench/programs.js';
@@ -12,12 +15,17 @@ import { sectionOf } from '../bench/section.js';
 import { SUITES, suiteOf, type Suite, type SuiteName } from '../bench/suites.js';
 import { textOf } from '../bench/text.js';
 import { registerScale } from './bench-scale.js';
-import { among, counts, METRICS, PATHS, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
+import { among, clusterFlag, counts, METRICS, names, PATHS, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
 
 interface Flags extends OutputFlags {
   readonly suite?: SuiteName;
-  readonly contenders: string[];
-  readonly against: string[];
+  readonly driver: 'lab' | 'kubernetes';
+  readonly cluster: ReadonlyMap<string, string>;
+  readonly kubeconfig?: string;
+  readonly nodes: string[];
+  readonly image: string;
+  readonly contenders?: string[];
+  readonly against?: string[];
   readonly paths: Path[];
   readonly metrics: Metric[];
   readonly sizes: PolicySize[];
@@ -39,10 +47,11 @@ interface OutputFlags {
 export function registerBench(program: Command): void {
   const command = program
     .command('bench')
-    .description('measure pod traffic under canal and under what it is compared with, each in a lab of its own')
+    .description('measure pod traffic under canal and under what it is compared with, in labs on this machine or in clusters')
     .addOption(new Option('--suite <name>', 'what to measure, in place of the flags below').choices(SUITES))
-    .option('--contenders <names>', `of ${contenderNames().join(', ')}`, among(contenderNames()), ['bare', 'limit', 'canal-policy'])
-    .option('--against <names>', 'contenders that ratios are to', among(contenderNames()), ['bare'])
+    .addOption(new Option('--driver <name>', 'lab: every contender in a lab on this machine; kubernetes: in clusters').choices(['lab', 'kubernetes']).default('lab'))
+    .option('--contenders <names>', `of ${contenderNames().join(', ')} (default bare,limit,canal-everything); of the clusters' names and limit`, names)
+    .option('--against <names>', 'contenders that ratios are to (default: the first)', names)
     .option('--paths <paths>', `of ${PATHS.join(', ')}`, among(PATHS), [...PATHS])
     .option('--metrics <metrics>', `of ${METRICS.join(', ')}`, among(METRICS), ['rr', 'crr', 'stream'])
     .option('--sizes <list>', 'policies:CIDRs on the pods, comma separated', policySizes, [{ policies: 10, cidrs: 100 }])
@@ -52,6 +61,10 @@ export function registerBench(program: Command): void {
     .option('--warm-ms <ms>', 'of a measurement, not counted', whole, 150)
     .option('--count-ms <ms>', 'of a measurement, counted', whole, 700)
     .option('--per-cpu-second', 'count per second of processor time, for a machine that others use too')
+    .option('--cluster <name=kubeconfig>', 'a contender of the driver kubernetes; may be repeated', clusterFlag, new Map())
+    .option('--kubeconfig <file>', 'a cluster called `cluster`')
+    .option('--nodes <two>', 'nodes that the pods are on, the first the client\'s (default: the first two that take pods)', names, [])
+    .option('--image <image>', 'of the pods; it needs sh and head', 'registry.k8s.io/e2e-test-images/busybox:1.36.1-1')
     .option('--json <file>', 'write the result here; - for standard output')
     .option('--charts <directory>', 'write a picture of each scenario here')
     .option('--markdown', 'print the result as the README shows it')
@@ -76,12 +89,34 @@ async function run(flags: Flags, command: Command): Promise<void> {
   const { sections, rounds, warmMs, countMs } = flags.suite === undefined ? suiteOfFlags(flags) : withGiven(suiteOf(flags.suite), flags, command);
   const table = flags.json === '-' || flags.markdown === true ? process.stderr : process.stdout;
   const report = await bench({
-    driver: labDriver(), sections, rounds, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false,
+    driver: driverOf(flags), sections, rounds, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false,
     onRows: (rows) => void table.write(textOf(rows)),
-    onNotice: (message) => void process.stderr.write(`${message}\n`),
+    onNotice: notice,
     signal: stop.signal,
   });
   put(report, flags);
+}
+
+const notice = (message: string): void => void process.stderr.write(`${message}\n`);
+
+function driverOf(flags: Flags): Driver {
+  if (flags.driver === 'lab') return labDriver();
+  const { image, nodes } = flags;
+  return clusterDriver({ clusters: clustersOf(flags), image, nodes, onNotice: notice });
+}
+
+const clustersOf = ({ cluster, kubeconfig }: Flags): ReadonlyMap<string, string> => (kubeconfig === undefined ? cluster : new Map([['cluster', kubeconfig], ...cluster]));
+
+/** What is measured, and against what. @throws CanalError('CONFIG') for a name that the driver does not know */
+function contendersOf(flags: Flags): { readonly contenders: readonly string[]; readonly against: readonly string[] } {
+  const clusters = [...clustersOf(flags).keys()];
+  if (flags.driver === 'kubernetes' && clusters.length === 0) throw new CanalError('CONFIG', 'the driver kubernetes needs --cluster or --kubeconfig');
+  const known = flags.driver === 'lab' ? contenderNames() : [...clusters, 'limit'];
+  const contenders = flags.contenders ?? (flags.driver === 'lab' ? ['bare', 'limit', 'canal-everything'] : known);
+  const against = flags.against ?? contenders.slice(0, 1);
+  const unknown = [...contenders, ...against].find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new CanalError('CONFIG', `no contender ${unknown}: of ${known.join(', ')}`);
+  return { contenders, against };
 }
 
 /** What is given on the command line goes before what a suite says. */
@@ -91,10 +126,10 @@ function withGiven(suite: Suite, flags: Flags, command: Command): Suite {
 }
 
 function suiteOfFlags(flags: Flags): Suite {
-  const { contenders, against, paths, metrics, rounds, warmMs, countMs } = flags;
+  const { paths, metrics, rounds, warmMs, countMs } = flags;
   const sizes = flags.services.flatMap((services) => flags.sizes.map((size) => ({ ...size, services })));
   const growth = flags.growth ?? false;
-  const plan = { contenders, against, paths, metrics, growth };
+  const plan = { ...contendersOf(flags), paths, metrics, growth };
   const sections = growth ? [sectionOf({ ...plan, sizes })] : sizes.map((size) => sectionOf({ ...plan, sizes: [size] }));
   return { sections, rounds, warmMs, countMs };
 }
