@@ -1,5 +1,5 @@
 import type { Series } from '../observe/metrics.js';
-import { CanalFull, canalCounterCodec, canalFlowCodec, canalFlowKey4Codec, type CanalCounter, type CanalFlow, type CanalFlowKey4 } from '../kernel/abi.generated.js';
+import { CanalFull, canalCounterCodec, canalEdge4Codec, canalEdgeKey4Codec, canalFlowCodec, canalFlowKey4Codec, canalNat4Codec, canalNatKey4Codec, type CanalCounter, type CanalEdge4, type CanalEdgeKey4, type CanalFlow, type CanalFlowKey4, type CanalNat4, type CanalNatKey4 } from '../kernel/abi.generated.js';
 import { BpfMap } from '../kernel/bpf-map.js';
 import type { BpfObject } from '../kernel/bpf-object.js';
 import { mapInfo } from '../kernel/pins.js';
@@ -12,12 +12,19 @@ export interface Counter {
   readonly bytes: number;
 }
 
+export interface ProgramTranslations {
+  readonly nat: readonly { readonly key: CanalNatKey4; readonly value: CanalNat4 }[];
+  readonly edge: readonly { readonly key: CanalEdgeKey4; readonly value: CanalEdge4 }[];
+}
+
 /** Maps that the programs write and the agent reads. */
 export class ProgramMaps {
   readonly #drops: BpfMap<number, CanalCounter>;
   readonly #full: BpfMap<number, bigint>;
   readonly #rules: BpfMap<bigint, CanalCounter>;
   readonly #flows: readonly BpfMap<CanalFlowKey4, CanalFlow>[];
+  readonly #nat: BpfMap<CanalNatKey4, CanalNat4>;
+  readonly #edge: BpfMap<CanalEdgeKey4, CanalEdge4>;
   readonly #capacities: ReadonlyMap<string, number>;
 
   constructor(object: BpfObject, writes: WriteCounter) {
@@ -25,6 +32,8 @@ export class ProgramMaps {
     this.#full = new BpfMap('canal_full', object.map('canal_full'), u32Codec, u64Codec, writes);
     this.#rules = new BpfMap('canal_rulestat', object.map('canal_rulestat'), u64Codec, canalCounterCodec, writes);
     this.#flows = ['canal_ct4', 'canal_ctnew4'].map((name) => new BpfMap(name, object.map(name), canalFlowKey4Codec, canalFlowCodec, writes));
+    this.#nat = new BpfMap('canal_nat4', object.map('canal_nat4'), canalNatKey4Codec, canalNat4Codec, writes);
+    this.#edge = new BpfMap('canal_edge4', object.map('canal_edge4'), canalEdgeKey4Codec, canalEdge4Codec, writes);
     this.#capacities = new Map(object.maps().map((declared) => [declared.name, mapInfo(object.map(declared.name)).maxEntries]));
   }
 
@@ -48,9 +57,14 @@ export class ProgramMaps {
     return this.#flows.flatMap((map) => map.list());
   }
 
+  /** What packets' ends have become: at pods, and at the uplink. */
+  translations(): ProgramTranslations {
+    return { nat: this.#nat.list(), edge: this.#edge.list() };
+  }
+
   /** Rows by map, of those that programs fill; listing them costs a dump. */
   rows(): ReadonlyMap<string, number> {
-    const maps = [...this.#flows, this.#rules] as const;
+    const maps = [...this.#flows, this.#rules, this.#nat, this.#edge] as const;
     return new Map(maps.map((map) => [map.name, map.list().length]));
   }
 

@@ -117,6 +117,8 @@ export interface FlowView {
   readonly rule: string;
   /** Judged under the policy in force. */
   readonly current: boolean;
+  /** What the client asked and what its address became, where they differ; empty: nothing was translated packet by packet. */
+  readonly translation: string;
 }
 
 export interface DropsView {
@@ -221,13 +223,17 @@ export interface ServiceView {
 
 /** What becomes of a packet to a service's address, by the kernel's rows. */
 export interface TranslationView {
-  /** `NAMESPACE/NAME`. */
+  /** `NAMESPACE/NAME`; of a Pod for its hostPort. */
   readonly service: string;
   readonly frontend: string;
+  /** Whose packet: of pods and the node itself, or come in over the uplink. */
+  readonly from: 'inside' | 'outside';
   /** All that may be chosen. None: see outcome. */
   readonly backends: readonly string[];
-  /** `translated`, `refused` or `dropped`. */
+  /** `translated`, `refused`, `dropped` (without backends) or `denied` (not in the source ranges). */
   readonly outcome: string;
+  /** The Services, slices and pods themselves (the oracle) say the same. */
+  readonly agrees: boolean;
   /** The one that the rest of the trace is about. */
   readonly traced: string | null;
 }

@@ -159,7 +159,7 @@ describe('what canal tells', () => {
   it('of a packet to a service is where it ends up', async () => {
     const trace = (to: string): Promise<TraceView> => askAgent<TraceView>(lab, 1, '/v1/trace', { from: 'shop/client', to, port: '80' });
     const near = await trace('shop/near');
-    expect(near.translation).toEqual({ service: 'shop/near', frontend: `${clusterIp('near')}:80`, backends: [`${addressOf(lab, 'shop/web-0')}:8080`], outcome: 'translated', traced: `${addressOf(lab, 'shop/web-0')}:8080` });
+    expect(near.translation).toEqual({ service: 'shop/near', frontend: `${clusterIp('near')}:80`, from: 'inside', agrees: true, backends: [`${addressOf(lab, 'shop/web-0')}:8080`], outcome: 'translated', traced: `${addressOf(lab, 'shop/web-0')}:8080` });
     expect(near.steps.map(({ direction, pod }) => [direction, pod])).toEqual([['egress', 'shop/client'], ['ingress', 'shop/web-0']]);
     expect(await trace(clusterIp('nobody'))).toMatchObject({ allow: false, translation: { outcome: 'refused', traced: null } });
   });

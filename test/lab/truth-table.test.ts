@@ -5,11 +5,13 @@ import { OUTSIDE_ADDRESS } from '../../agent/lab/machine/layout.js';
 import { inside } from '../../agent/lab/machine/place.js';
 import { must } from '../../agent/lab/machine/process.js';
 import type { ProbeSource } from '../../agent/lab/probe.js';
-import { addressOf, createNamespace, createPod, startTestLab } from './cluster.js';
+import type { FlowView, ServiceView, TraceView, TranslationView } from '../../agent/observe/views.js';
+import { addressOf, askAgent, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
 import { CLIENTS, DOORS, expected, POLICIES, PROTOCOLS, type Client, type Door, type Policy, type Protocol } from './truth-table.js';
 
 const HOST_PORTS = { TCP: 18_080, UDP: 18_053 };
+const HEALTH_PORT = 31_500;
 const OUTER = { Cluster: ['198.51.100.1', '198.51.100.2'], Local: ['198.51.100.3', '198.51.100.4'] } as const;
 
 let lab: Lab;
@@ -47,7 +49,7 @@ async function createService(policy: Policy): Promise<void> {
   await lab.client.create(SERVICES, 'shop', {
     apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' },
     spec: {
-      type: 'LoadBalancer', selector: { app: 'web' }, internalTrafficPolicy: policy, externalTrafficPolicy: policy, externalIPs: [externalIp],
+      type: 'LoadBalancer', selector: { app: 'web' }, internalTrafficPolicy: policy, externalTrafficPolicy: policy, externalIPs: [externalIp], ...(policy === 'Local' ? { healthCheckNodePort: HEALTH_PORT } : {}),
       ports: [{ name: 'http', port: 80, targetPort: 'http' }, { name: 'dns', port: 53, protocol: 'UDP', targetPort: 'dns' }],
     },
   });
@@ -107,6 +109,48 @@ describe.each(CLIENTS)('a client: %s', (client) => {
       const found = (await lab.probe(SOURCES[client], targets, { timeoutMs: 1_500, ask: 'whoami' })).map(({ outcome, answer: said }, i) => `${DOORS[i]}: ${outcome === 'open' ? said : outcome}`);
       return found.flatMap((line, i) => (line === want[i] ? [] : [`${line}, not ${want[i]}`]));
     }, { withinMs: 6_000 });
+  });
+});
+
+describe('what is shown of it', () => {
+  const trace = async (node: number, from: string, to: string, port: number): Promise<TranslationView | null> =>
+    (await askAgent<TraceView>(lab, node, '/v1/trace', { from, to, port: String(port), protocol: 'TCP' })).translation;
+
+  it('canal trace: node ports, hostPorts and external addresses, from inside and outside, as the Services themselves say', async () => {
+    const [web] = [`${addressOf(lab, 'shop/web')}:8080`];
+    const { nodePort } = specOf('Cluster').ports[0]!;
+    const local = specOf('Local').ports[0]!.nodePort;
+    expect(await trace(1, OUTSIDE_ADDRESS, lab.node(1).address, nodePort)).toMatchObject({ service: 'shop/cluster', frontend: `*:${nodePort}`, from: 'outside', outcome: 'translated', traced: web, agrees: true });
+    expect(await trace(2, OUTSIDE_ADDRESS, lab.node(2).address, local)).toMatchObject({ service: 'shop/local', from: 'outside', outcome: 'dropped', agrees: true });
+    expect(await trace(1, 'shop/near', lab.node(1).address, HOST_PORTS.TCP)).toMatchObject({ service: 'shop/web', from: 'inside', traced: web, agrees: true });
+    expect(await trace(1, OUTSIDE_ADDRESS, OUTER.Local[1], 80)).toMatchObject({ service: 'shop/local', from: 'outside', traced: web, agrees: true });
+  });
+
+  it('canal conntrack: what was asked, and under which address it went on', async () => {
+    const { nodePort } = specOf('Cluster').ports[0]!;
+    const shown = async (node: number): Promise<string[]> => {
+      await lab.probe({ outside: true }, [{ address: lab.node(node).address, port: nodePort, protocol: 'TCP' }]);
+      return (await askAgent<FlowView[]>(lab, node, '/v1/conntrack')).map(({ source, translation }) => `${source} ${translation.replace(/:\d+ to/, ' to')}`);
+    };
+    expect(await shown(1)).toContain(`${OUTSIDE_ADDRESS} asked ${lab.node(1).address}:${nodePort}`);
+    expect(await shown(2)).toContain(`${OUTSIDE_ADDRESS} asked ${lab.node(2).address}:${nodePort}, passed on as ${overlayAddress(2)} to ${addressOf(lab, 'shop/web')}:8080`);
+  });
+
+  it('canal services: every frontend, and hostPorts of this node\'s pods', async () => {
+    const views = await askAgent<ServiceView[]>(lab, 1, '/v1/services');
+    const of = (name: string): ServiceView => views.find((view) => view.name === name)!;
+    expect([of('cluster').state, of('local').state, of('web').state, of('web').type]).toEqual(['in force', 'in force', 'in force', 'hostPort']);
+    expect(new Set(of('cluster').frontends.map(({ kind, from }) => `${kind} ${from}`))).toEqual(new Set(['clusterIp inside', ...['loadBalancer', 'externalIp', 'nodePort'].flatMap((kind) => [`${kind} inside`, `${kind} outside`])]));
+    expect(of('local').healthCheck?.localEndpoints).toBe(1);
+  });
+
+  it('the health-check port of policy Local tells who has an endpoint', async () => {
+    const question = (node: number): string[] => ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://${lab.node(node).address}:${HEALTH_PORT}/healthz`];
+    const ask = async (node: number): Promise<string> => {
+      const { file, args } = inside(await lab.outside(), question(node));
+      return must(file, args);
+    };
+    expect([await ask(1), await ask(2)]).toEqual(['200', '503']);
   });
 });
 

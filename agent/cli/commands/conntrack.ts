@@ -14,7 +14,7 @@ export function register(program: Command): void {
 function flowsText(flows: readonly FlowView[]): string {
   const end = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
   return textTable(
-    ['PROTOCOL', 'SOURCE', 'DESTINATION', 'STATE', 'IDLE', 'SENT', 'ANSWERED', 'RULE'],
+    ['PROTOCOL', 'SOURCE', 'DESTINATION', 'STATE', 'IDLE', 'SENT', 'ANSWERED', 'TRANSLATION', 'RULE'],
     flows.map((f) => [
       f.protocol,
       end(f.source, f.sourcePort),
@@ -23,6 +23,7 @@ function flowsText(flows: readonly FlowView[]): string {
       `${f.idleSeconds}s`,
       `${f.packets} (${bytes(f.bytes)})`,
       `${f.replyPackets} (${bytes(f.replyBytes)})`,
+      f.translation,
       f.rule,
     ]),
     'no flows',

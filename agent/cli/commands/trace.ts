@@ -31,10 +31,11 @@ function traceText(view: TraceView): string {
 
 function translationText(translation: TranslationView | null): string {
   if (translation === null) return '';
-  const { service, frontend, backends, outcome, traced } = translation;
-  if (traced === null) return `service ${service} at ${frontend}: no backend, ${outcome}\n`;
+  const { service, frontend, from, backends, outcome, traced } = translation;
+  const at = `service ${service} at ${frontend}${from === 'outside' ? ', from outside' : ''}`;
+  if (traced === null) return `${at}: ${outcome === 'denied' ? 'the client is in none of its source ranges, dropped' : `no backend, ${outcome}`}\n`;
   const others = backends.length === 1 ? '' : `, one of ${backends.slice(0, 8).join(', ')}${backends.length > 8 ? ` and ${backends.length - 8} more` : ''}`;
-  return `service ${service} at ${frontend}: becomes ${traced}${others}\n`;
+  return `${at}: becomes ${traced}${others}\n`;
 }
 
 function stepText(step: TraceStep, i: number): string {

@@ -4,20 +4,22 @@ import { CanalFlowFlags, type CanalFlow, type CanalFlowKey4 } from '../../kernel
 import type { FlowView } from '../../observe/views.js';
 import { protocolName } from './protocols.js';
 import type { AdminSources } from './sources.js';
+import { Translations } from './translations.js';
 
 const TCP = 6;
 /** canal_flow.tcp_a, tcp_b. */
 const FIN = 1, RST = 4, ACK = 16;
 
-/** Flows of the programs' conntrack, the most recent first. */
+/** Flows of the programs' conntrack and of translation at the uplink, the most recent first. */
 export function conntrackView(sources: AdminSources, query: URLSearchParams): FlowView[] {
   const limit = Number(query.get('limit') ?? '1000');
   if (!Number.isInteger(limit) || limit < 1) throw new CanalError('CONFIG', '--limit must be a positive integer');
   const nowS = uptimeSeconds();
   const epoch = sources.kernel.epoch.read();
   const rules = sources.loop.view?.desired.policy.rules;
-  const flows = sources.kernel.maps.flows().sort((a, b) => b.value.seenS - a.value.seenS).slice(0, limit);
-  return flows.map(({ key, value }) => flowView(key, value, { nowS, epoch, ruleOf: (id) => rules?.get(id) ?? '' }));
+  const translations = new Translations(sources.kernel.maps.translations());
+  const flows = sources.kernel.maps.flows().map(({ key, value }) => flowView(key, value, { nowS, epoch, ruleOf: (id) => rules?.get(id) ?? '', translations }));
+  return [...flows, ...translations.passedOn(nowS)].sort((a, b) => a.idleSeconds - b.idleSeconds).slice(0, limit);
 }
 
 /** CLOCK_MONOTONIC, which the programs stamp flows with. */
@@ -27,9 +29,10 @@ interface Reading {
   readonly nowS: number;
   readonly epoch: number;
   readonly ruleOf: (id: bigint) => string;
+  readonly translations: Translations;
 }
 
-function flowView(key: CanalFlowKey4, flow: CanalFlow, { nowS, epoch, ruleOf }: Reading): FlowView {
+function flowView(key: CanalFlowKey4, flow: CanalFlow, { nowS, epoch, ruleOf, translations }: Reading): FlowView {
   const a = { address: IpAddress.fromBytes(key.addrA.word).text, port: key.portA, packets: flow.packetsA, bytes: flow.bytesA };
   const b = { address: IpAddress.fromBytes(key.addrB.word).text, port: key.portB, packets: flow.packetsB, bytes: flow.bytesB };
   const [origin, reply] = (flow.flags & CanalFlowFlags.FLOW_ORIGIN_B) === 0 ? [a, b] : [b, a];
@@ -47,6 +50,7 @@ function flowView(key: CanalFlowKey4, flow: CanalFlow, { nowS, epoch, ruleOf }: 
     replyBytes: Number(reply.bytes),
     rule: [flow.ruleEgress, flow.ruleIngress].filter((id) => id !== 0n).map(ruleOf).filter(Boolean).join(' and '),
     current: flow.epoch === epoch,
+    translation: translations.of(key.protocol, origin, reply),
   };
 }
 

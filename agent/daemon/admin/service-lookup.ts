@@ -1,4 +1,5 @@
-import type { Family } from '../../base/address.js';
+import type { Family, IpAddress } from '../../base/address.js';
+import { EVERY_ADDRESS } from '../../compile/services/faces.js';
 import { backendText, backText, frontText, liveText, type BackendAddress, type FrontKey, type FrontRow } from '../../compile/services/rows.js';
 import type { Ledgers } from '../ledgers.js';
 
@@ -11,6 +12,24 @@ export interface Translation {
   readonly front: FrontRow;
   /** By slot; undefined where the row is not there. */
   readonly slots: readonly (BackendAddress | undefined)[];
+}
+
+/**
+ * The lookups that the programs make for a packet to `key.address`: the exact
+ * address, then, where it is the node's own, node ports and hostPorts.
+ */
+export function lookUpFront(ledgers: Ledgers, key: FrontKey, isOwn: (address: IpAddress) => boolean): { readonly key: FrontKey; readonly found: Translation } | undefined {
+  const any = { ...key, address: EVERY_ADDRESS[key.address.family] };
+  for (const asked of isOwn(key.address) ? [key, any] : [key]) {
+    const found = lookUpService(ledgers, asked);
+    if (found !== undefined) return { key: asked, found };
+  }
+  return undefined;
+}
+
+/** Whether the set's ranges let a client in. */
+export function isAdmitted(ledgers: Ledgers, front: FrontRow, client: IpAddress): boolean {
+  return !front.sourceRanges || [...ledgers.ranges.actual().values()].some(({ key }) => key.service === front.service && key.cidr.contains(client));
 }
 
 /** The lookups that the programs make; undefined: no service's address. */

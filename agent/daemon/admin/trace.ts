@@ -10,9 +10,8 @@ import type { AppliedView } from '../apply-loop.js';
 import { policyMaps } from '../policy-way.js';
 import { addressOwners } from './owners.js';
 import { protocolName, protocolNumber } from './protocols.js';
-import { frontText, backendText, type FrontKey } from '../../compile/services/rows.js';
-import { lookUpService } from './service-lookup.js';
 import { applied, hex, table, type AdminSources } from './sources.js';
+import { refusal, translate } from './trace-translation.js';
 
 /**
  * May this packet pass? Twice: by the rows that are in the kernel's maps, with
@@ -25,7 +24,7 @@ export function traceView(sources: AdminSources, query: URLSearchParams): TraceV
   const port = portOf(query.get('port'), protocol);
   const from = resolve(view, query.get('from') ?? '', '--from');
   const to = resolve(view, query.get('to') ?? '', '--to');
-  const translated = translate(sources, { address: to.address, port, protocol, scope: 'inside' });
+  const translated = translate(sources, { client: from.address, address: to.address, port, protocol });
   const packet: Packet = translated.backend === undefined ? { source: from.address, destination: to.address, protocol, port } : { source: from.address, destination: translated.backend.address, protocol, port: translated.backend.port };
   const { translation } = translated;
   const refused = translation !== null && translation.traced === null;
@@ -36,24 +35,10 @@ export function traceView(sources: AdminSources, query: URLSearchParams): TraceV
     protocol: protocolName(protocol),
     port,
     allow: denied === undefined && !refused,
-    reason: refused ? `the service has no backend: ${translation.outcome}` : denied === undefined ? (steps.length === 0 ? 'no pod of this node is on either end' : 'every end allows it') : `by ${denied.rule === '' ? denied.policy : denied.rule}`,
+    reason: refused ? refusal(translation.outcome) : denied === undefined ? (steps.length === 0 ? 'no pod of this node is on either end' : 'every end allows it') : `by ${denied.rule === '' ? denied.policy : denied.rule}`,
     translation,
     steps,
-    notes: notes(view, packet, steps),
-  };
-}
-
-/** A service's address by its backends; the first stands for all in what follows. */
-function translate({ loop }: AdminSources, key: FrontKey): { readonly translation: TranslationView | null; readonly backend?: { readonly address: IpAddress; readonly port: number } | undefined } {
-  const found = lookUpService(loop.ledgers, key);
-  if (found === undefined) return { translation: null };
-  const backends = found.slots.filter((backend) => backend !== undefined);
-  const owner = [...loop.services.compiler.compiled.values()].flatMap(({ claims }) => claims.get(frontText(key)) ?? []).find(({ row }) => row.service === found.front.service);
-  const [backend] = backends;
-  const outcome = backend !== undefined ? 'translated' : found.front.dropEmpty ? 'dropped' : 'refused';
-  return {
-    backend,
-    translation: { service: owner?.service ?? hex(found.front.service), frontend: backendText(key), backends: backends.map(backendText), outcome, traced: backend === undefined ? null : backendText(backend) },
+    notes: notes(view, packet, steps, translation),
   };
 }
 
@@ -125,12 +110,13 @@ function rowText(row: RuleRow): string {
   return `${protocol}${ports}: ${row.verdict.allow ? 'allow' : 'deny'}`;
 }
 
-function notes(view: AppliedView, packet: Packet, steps: readonly TraceStep[]): string[] {
+function notes(view: AppliedView, packet: Packet, steps: readonly TraceStep[], translation: TranslationView | null): string[] {
   const owners = addressOwners(view);
   const elsewhere = (address: IpAddress): boolean => owners.get(address.text)?.kind === 'pod' && endpointOf(view, address) === undefined;
   return [
     ...(elsewhere(packet.source) ? [`${packet.source.text} is a pod of another node: its egress is decided there`] : []),
     ...(elsewhere(packet.destination) ? [`${packet.destination.text} is a pod of another node: its ingress is decided there`] : []),
+    ...(translation?.agrees === false ? ['kernel and Services differ: a change is on its way, or a row could not be written (canal status)'] : []),
     ...(steps.some((s) => !s.agrees) ? ['kernel and policies differ: a change is on its way, or a row could not be written (canal status)'] : []),
   ];
 }
