@@ -3,7 +3,7 @@ import { agentPod, apply, canal, eventually, given, kubectl, loadImage, NAMESPAC
 import { addressOf, laterReport, prepareTalk, prober, remove, reportOf, server, start, type Report, type Target, type Totals } from '../talkers.js';
 
 /** Datagrams a second on every way. */
-const HZ = 1000;
+const HZ = Number(process.env['PROBE_HZ'] ?? 1000);
 /** Held connections over all ways. */
 const HELD = 100;
 const TALKERS = ['near', 'far', 'outside', 'prober'];
@@ -15,6 +15,7 @@ export function upgrade(): void {
   beforeAll(async () => {
     await prepareTalk();
     const [here, there] = (await nodes()) as [ClusterNode, ClusterNode];
+    await remove(...TALKERS); // of a run that was cut
     await start(server('near', here, [80], {}), server('far', there, [80, 81, 82], { labels: { app: 'far' } }), server('outside', there, [7999], { hostNetwork: true }));
     await apply(policy(), service());
     // Connections are held by a second prober, when it is known which ways stand.
@@ -56,7 +57,8 @@ export function upgrade(): void {
   it('loses nothing on the way to the next version, whose maps have another layout, and back', async () => {
     if (given.nextImage === '') throw new Error('NEXT_IMAGE is not set: make test-kubernetes builds one');
     for (const { name } of await nodes()) await loadImage(name, given.nextImage);
-    const image = await kubectl('-n', 'kube-system', 'get', 'daemonset', 'canal', '-o', 'jsonpath={.spec.template.spec.containers[0].image}');
+    // A run that failed half way leaves the next version running.
+    const image = (await kubectl('-n', 'kube-system', 'get', 'daemonset', 'canal', '-o', 'jsonpath={.spec.template.spec.containers[0].image}')).replace(/-next$/, '');
     for (const version of [`${image}-next`, image]) {
       await expectNothingLost(() => rollout('image', version));
       for (const { name } of await nodes()) expect(await canal(name, 'version')).toContain(version.replace(/^.*:/, ''));
