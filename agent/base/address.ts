@@ -89,6 +89,21 @@ export class Cidr {
     return Cidr.of(address, Number(digits));
   }
 
+  /**
+   * `a.b.c.d/n` as Kubernetes' older fields take it (k8s.io/utils/net ParseCIDRSloppy): zeros before a decimal number
+   * mean nothing, and a prefix of IPv4-mapped addresses (`::ffff:10.0.0.0/104`) is the IPv4 prefix.
+   */
+  static parseSloppy(text: string): Cidr | undefined {
+    const [, host, digits] = /^([^/%]+)\/0*(\d{1,3})$/.exec(text) ?? [];
+    if (host === undefined) return undefined;
+    const dotted = host.slice(host.lastIndexOf(':') + 1);
+    const plain = dotted.includes('.') ? host.slice(0, -dotted.length) + dotted.replace(/\b0+(?=\d)/g, '') : host;
+    const length = Number(digits);
+    if (!isIPv6(plain) || length > 128) return Cidr.parse(`${plain}/${length}`);
+    const bytes = parse6(plain);
+    return mapped(bytes) && length >= 96 ? Cidr.of(IpAddress.fromBytes(bytes.slice(12)), length - 96) : Cidr.of(IpAddress.fromBytes(bytes), length);
+  }
+
   get family(): Family {
     return this.address.family;
   }

@@ -75,17 +75,15 @@ function peerErrors(peer: V1NetworkPolicyPeer, path: string): FieldError[] {
 
 function ipBlockErrors(block: V1IPBlock, path: string): FieldError[] {
   if (!block.cidr) return [fieldError.required(`${path}.cidr`)];
-  const cidr = parseCidr(block.cidr);
+  const cidr = Cidr.parseSloppy(block.cidr);
   if (cidr === undefined) return [fieldError.invalid(`${path}.cidr`, block.cidr, NOT_CIDR)];
   return (block.except ?? []).flatMap((text, index) => exceptErrors(cidr, text, `${path}.except[${index}]`));
 }
 
 const NOT_CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 
-const parseCidr = (text: string): Cidr | undefined => (text.includes('/') ? Cidr.parse(text) : undefined);
-
 function exceptErrors(cidr: Cidr, text: string, path: string): FieldError[] {
-  const except = parseCidr(text);
+  const except = Cidr.parseSloppy(text);
   if (except === undefined) return [fieldError.invalid(path, text, NOT_CIDR)];
   const inside = except.length > cidr.length && cidr.covers(except);
   return inside ? [] : [fieldError.invalid(path, text, 'must be a strict subset of `cidr`')];

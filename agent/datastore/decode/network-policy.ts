@@ -148,7 +148,7 @@ function decodeIpBlock(raw: unknown, refuse: (field: string, message: string) =>
 }
 
 function decodeCidr(raw: unknown): Cidr | undefined {
-  return typeof raw === 'string' && raw.includes('/') ? Cidr.parse(raw) : undefined;
+  return typeof raw === 'string' ? Cidr.parseSloppy(raw) : undefined;
 }
 
 const PROTOCOLS: ReadonlyMap<unknown, number> = new Map([['TCP', TCP], ['UDP', UDP], ['SCTP', SCTP]]);

@@ -44,7 +44,7 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
     'changes of pods': GO_TEXT,
     services: RARE,
     'changes of services': GO_TEXT,
-    'network policies': 'addresses in old forms (leading zeros, IPv4 in IPv6) are refused, which a real server accepts with a warning',
+    'network policies': 'no warnings about addresses in old forms; Go\'s text of a list is JSON here',
     'endpoint slices': RARE,
     deployments: RARE,
     'changes of deployments': GO_TEXT,

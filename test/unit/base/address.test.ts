@@ -35,6 +35,19 @@ describe('a prefix', () => {
   it.each(['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/x', '10.0.0.0/08', 'fd00::/129', '/8', '10.0.0.0/8/8'])('%j is none', (text) =>
     expect(Cidr.parse(text)).toBeUndefined());
 
+  it.each([
+    ['010.0.0.0/8', '10.0.0.0/8'],
+    ['10.001.000.0/016', '10.1.0.0/16'],
+    ['0.0.0.0/0', '0.0.0.0/0'],
+    ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
+    ['::ffff:10.0.0.09/128', '10.0.0.9/32'],
+    ['::ffff:10.0.0.0/64', '::/64'],
+    ['fd00:0010::1/64', 'fd00:10::/64'],
+  ])('%s, in an older field, is %s', (text, canonical) => expect(Cidr.parseSloppy(text)?.text).toBe(canonical));
+
+  it.each(['10.0.0.0', '10.0.0.0/33', '10.0.0.256/8', '::ffff:10.0.0.0/129', 'fd00::%eth0/64', '0x0a.0.0.0/8', '10.0.0.0/8/8', '10.0.0.0/-1'])('%j is none in an older field either', (text) =>
+    expect(Cidr.parseSloppy(text)).toBeUndefined());
+
   it('contains its addresses and covers longer prefixes, of its own family only', () => {
     const cidr = Cidr.parse('10.1.0.0/17')!;
     expect(cidr.contains(IpAddress.parse('10.1.127.255')!)).toBe(true);

@@ -108,7 +108,7 @@ describe('what cannot be understood', () => {
   });
 
   const BAD_PEERS = each([
-    null, {}, [], 'x', 1, { ipBlock: {} }, { ipBlock: 'x' }, { ipBlock: { cidr: '10.0.0.0' } }, { ipBlock: { cidr: '10.0.0.0/33' } }, { ipBlock: { cidr: 8 } }, { ipBlock: { cidr: '010.0.0.0/8' } },
+    null, {}, [], 'x', 1, { ipBlock: {} }, { ipBlock: 'x' }, { ipBlock: { cidr: '10.0.0.0' } }, { ipBlock: { cidr: '10.0.0.0/33' } }, { ipBlock: { cidr: 8 } }, { ipBlock: { cidr: '10.0.0.0/8 ' } },
     { ipBlock: { cidr: '10.0.0.0/8', except: 'x' } }, { ipBlock: { cidr: '10.0.0.0/8', except: ['x'] } }, { ipBlock: { cidr: '10.0.0.0/8', except: [null, '10.1.0.0/16'] } },
     { ipBlock: { cidr: '10.0.0.0/8', not: [] } }, { ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }, { serviceSelector: {} }, { podSelector: {}, serviceSelector: {} }, { podSelector: null },
   ]);
