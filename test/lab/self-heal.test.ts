@@ -90,11 +90,11 @@ describe('the agent mends what somebody else has changed', () => {
     });
   }
 
-  it('programs of flannel.1 detached', async () => {
+  it('programs of flannel.1 and of the uplink detached', async () => {
     const links = '/sys/fs/bpf/canal/links';
     const ids = async (): Promise<readonly number[]> => {
-      const text = await lab.node(1).must(['sh', '-ec', `for pin in ${links}/*; do bpftool -j link show pinned $pin; echo; done`]);
-      return text.trim().split('\n').map((line) => (JSON.parse(line) as { id: number }).id);
+      const text = await lab.node(1).must(['sh', '-ec', `for pin in ${links}/*; do bpftool -j link show pinned $pin; done`]);
+      return text.split('\n').filter(Boolean).map((line) => (JSON.parse(line) as { id: number }).id);
     };
     const before = await ids();
     expect(before.length).toBeGreaterThan(0);
