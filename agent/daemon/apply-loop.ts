@@ -42,9 +42,8 @@ export interface AppliedView {
   readonly outcome: Outcome;
 }
 
-/** Changes from outside are looked for this often: the kernel's notices, and the attachments, of which there are none. */
+/** The kernel's notices of changes from outside are looked for this often. */
 const NOTICE_MS = 50;
-const ATTACHMENT_MS = 500;
 /** Everything is listed anew this often, whatever the notices say. */
 const RELIST_MS = 60_000;
 /** A device that was made has an ifindex that the next round compiles with; more rounds than this would be a quarrel with somebody. */
@@ -85,7 +84,6 @@ export class ApplyLoop {
   #view: AppliedView | undefined;
   #stale = true;
   #relistAtMs = 0;
-  #attachmentsAtMs = 0;
   readonly #waiting = new Set<() => void>();
   /** Notices since the last look. */
   readonly #heard = new Set<Change>();
@@ -255,8 +253,6 @@ export class ApplyLoop {
     const touched = new Set([...this.#heard].flatMap((notice) => TOUCHED[notice]));
     if (FACTS.some((change) => this.#heard.has(change))) this.#forgetFacts();
     this.#heard.clear();
-    if (nowMs >= this.#attachmentsAtMs) touched.add('attachment');
-    if (touched.has('attachment')) this.#attachmentsAtMs = nowMs + ATTACHMENT_MS;
     if (nowMs >= this.#relistAtMs) {
       this.#relistAtMs = nowMs + RELIST_MS;
       this.#forgetFacts();
@@ -280,7 +276,7 @@ export class ApplyLoop {
     while (!this.#stop.signal.aborted) {
       await clock.sleep(NOTICE_MS, this.#stop.signal);
       this.#listen();
-      if (this.#heard.size > 0 || clock.monotonic() >= this.#attachmentsAtMs) this.#scheduler.trigger();
+      if (this.#heard.size > 0 || clock.monotonic() >= this.#relistAtMs) this.#scheduler.trigger();
     }
   }
 }

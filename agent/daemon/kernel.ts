@@ -116,7 +116,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     defaultRoute: () => defaultRoute(),
     ipsecPolicies,
     encapsulates: () => encapsulates,
-    notices: () => (ipsec.changed() ? new Set([...monitor.drain(), 'route' as const]) : monitor.drain()),
+    notices: () => new Set([...monitor.drain(), ...(ipsec.changed() ? ['route' as const] : []), ...(attachments.linksChanged() ? ['tc' as const] : [])]),
     settled: () => objects.forEach((loaded) => loaded.carryOver.close()),
     close: () => {
       monitor.close();

@@ -39,6 +39,10 @@ export function tcxButForPods(podPrefix: string): (device: string) => boolean {
   return (device) => has && !device.startsWith(podPrefix);
 }
 
+const LOOK_MS = 500;
+
+const linksOf = (found: readonly CanalAttachment[]): string[] => found.filter(({ tcx }) => tcx !== 0).map(({ ifindex, egress, progId }) => `${ifindex} ${egress} ${progId}`).sort();
+
 /** Object names are cut by the kernel at 15 characters. */
 const kernelName = (program: string): string => program.slice(0, 15);
 
@@ -48,6 +52,9 @@ const pinName = (device: string): string => device.replaceAll('.', '%2E');
 /** Programs at the tc hooks of devices. Ours are recognised by program name. */
 export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   readonly name = 'attachment';
+  /** Our tcx links as they were found last: ifindex, hook, program's id. */
+  #links: readonly string[] = [];
+  #lookedAtMs = 0;
 
   constructor(
     private readonly options: AttachmentOptions,
@@ -60,7 +67,9 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   list(): Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }> {
     const devices = new Map(listLinks().map((link) => [link.ifindex, link.name]));
     const rows = new Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }>();
-    for (const found of this.attached([...devices.keys()])) {
+    const all = this.attached([...devices.keys()]);
+    this.#links = linksOf(all);
+    for (const found of all) {
       const key = { ifindex: found.ifindex, egress: found.egress !== 0 };
       const program = this.programOf(found);
       const text = this.keyText(key);
@@ -69,6 +78,17 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
       rows.set(text, { key, row: rows.has(text) ? { ...row, program: `${program}#two` } : row });
     }
     return rows;
+  }
+
+  /** Whether one of our tcx links has gone since the last list: there is no notice of that. Looks twice a second, however often it is asked. */
+  linksChanged(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#lookedAtMs < LOOK_MS) return false;
+    this.#lookedAtMs = nowMs;
+    const before = this.#links;
+    if (before.length === 0) return false;
+    this.#links = linksOf(this.attached(before.map((link) => Number.parseInt(link, 10))));
+    return this.#links.join() !== before.join();
   }
 
   keyText(key: AttachmentKey): string {

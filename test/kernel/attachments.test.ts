@@ -84,7 +84,7 @@ describe('attachments', () => {
     const wanted = [row('at-one', false, 'canal_from_pod')];
     const older = BpfObject.load({ path: 'build/bpf/canal4.o' }); // unpinned: other ids
     succeed(tableOf(older, () => true).upsert(wanted));
-    const table = tableOf(object, () => true);
+    const table = tableOf(object, hasTcx);
     const stale = table.list().get(table.keyText(wanted[0]!.key))!.row;
     expect(table.equal(stale, wanted[0]!.row)).toBe(false);
     expect(stale.program).toMatch(/^canal_from_pod#\d+$/);
@@ -95,7 +95,7 @@ describe('attachments', () => {
   });
 
   it('leave no pin of a device that is gone', () => {
-    const table = tableOf(object, () => true);
+    const table = tableOf(object, hasTcx);
     run('ip link add at-tmp type veth peer name at-tmp2');
     succeed(table.upsert([row('at-tmp', false, 'canal_from_pod')]));
     expect(readdirSync(`${pinDir}/links`)).toEqual(['at-tmp-ingress']);
@@ -107,6 +107,20 @@ describe('attachments', () => {
     succeed(table.upsert([row('at-one', true, 'canal_to_pod')]));
     expect(readdirSync(`${pinDir}/links`)).toEqual(['at-one-egress']);
     succeed(table.remove([row('at-one', true, 'canal_to_pod').key]));
+  });
+
+  it('tell once that a tcx link has gone, of which the kernel gives no notice', () => {
+    const wanted = [row('at-one', false, 'canal_from_pod'), row('at-one', true, 'canal_to_pod')];
+    const ours = (): AttachmentTable => tableOf(object, hasTcx);
+    succeed(ours().upsert(wanted));
+    const [untouched, robbed] = [ours(), ours()];
+    for (const table of [untouched, robbed]) expect(table.list().size).toBe(2);
+    expect(untouched.linksChanged()).toBe(false);
+    // Without tcx these are filters, of which the kernel gives notice.
+    if (hasTcx()) run(`bpftool link detach pinned ${pinDir}/links/at-one-egress`);
+    expect(robbed.linksChanged()).toBe(hasTcx());
+    expect(robbed.list().size).toBe(hasTcx() ? 1 : 2);
+    succeed(ours().remove(wanted.map(({ key }) => key)));
   });
 
   it('are tcx on the overlay and clsact on pods, where the kernel has both', () => {

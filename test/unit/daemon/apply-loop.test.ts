@@ -114,13 +114,14 @@ describe('self-healing', () => {
     expect(world.loop.record.mended.get('link')).toBe(1);
   });
 
-  it('puts back a detached program without a notice, by looking twice a second', async () => {
+  it('puts back a detached program', async () => {
     const world = withPods();
     world.loop.update(ISOLATED);
     world.loop.start();
     await world.clock.advance(100);
     world.kernel.tables.attachments.rows.delete('21 ingress');
-    await world.clock.advance(600);
+    world.kernel.changes.add('tc');
+    await world.clock.advance(100);
     expect(world.kernel.tables.attachments.rows.has('21 ingress')).toBe(true);
     const closed = world.loop.close();
     await world.clock.advance(100);
