@@ -65,7 +65,13 @@ describe('the start of a pod', () => {
 
   it('would be seen to have one if policy came 20 ms after the device', async () => {
     node.dataplane.careless = true;
-    const pods = await attach(1, 'closed');
-    expect(pods.filter((pod) => received(pod) > 0).length).toBeGreaterThan(0);
-  });
+    let seen = 0;
+    // On a busy machine the sender may sleep through a gap: there are several to hit.
+    for (let first = 1; seen === 0 && first < PODS; first += AT_ONCE) {
+      const pods = await attach(first, 'closed');
+      seen = pods.filter((pod) => received(pod) > 0).length;
+      await Promise.all(pods.map((pod) => pod.close()));
+    }
+    expect(seen).toBeGreaterThan(0);
+  }, 180_000);
 });
