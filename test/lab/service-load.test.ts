@@ -3,7 +3,7 @@ import { SERVICES, type Resource } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
 import { addressOf, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
-import { createService, PORT, TARGET } from './service-objects.js';
+import { createService, PORT, serviceLeadsTo, TARGET } from './service-objects.js';
 import { losses, Traffic, type Where } from './traffic.js';
 
 const ROLLOUTS = Number(process.env['CANAL_ROLLOUTS'] ?? 2);
@@ -84,6 +84,8 @@ describe('a rolling update', () => {
         return now.length === REPLICAS && now.every((name) => !old.has(name)) && lab.status().pods.filter(({ name, ready }) => now.includes(name) && ready).length === REPLICAS;
       }, 60_000);
       for (const stream of long) expect(await losses(stream), `long connections of rollout ${rollout}`).toEqual([]);
+      // A kubelet leaves a pod its time to end; here it has all the time that the nodes need to turn away from it.
+      await serviceLeadsTo(lab, 'web', livePods().map((name) => addressOf(lab, `x/${name}`)));
       await Promise.all(leavingPods().map((name) => lab.client.remove({ group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true }, { namespace: 'x', name }, { gracePeriodSeconds: 0 })));
     }
     for (const knocks of short) {

@@ -1,5 +1,8 @@
 import { ENDPOINT_SLICES, SERVICES } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
+import type { ServiceView } from '../../agent/observe/views.js';
+import { askAgent } from './cluster.js';
+import { eventually } from './eventually.js';
 
 /** Port of all these services, and of their backends. */
 export const PORT = 80;
@@ -22,3 +25,15 @@ export async function setEndpoints(lab: Lab, service: string, addresses: readonl
 }
 
 const endpoint = (address: string): object => ({ addresses: [address], conditions: { ready: true } });
+
+/** Resolves when the nodes' kernels lead new connections to exactly these. */
+export async function serviceLeadsTo(lab: Lab, name: string, addresses: readonly string[], nodes: readonly number[] = [1, 2]): Promise<void> {
+  const want = addresses.map((address) => `${address}:${TARGET}`).sort().join();
+  await eventually(`${name} leads to ${want}`, async () => {
+    const views = await Promise.all(nodes.map((node) => askAgent<ServiceView[]>(lab, node, '/v1/services', { name: `x/${name}` })));
+    return views.flatMap(([view], i) => {
+      const found = [...new Set(view?.backends.filter(({ kernel }) => kernel).map(({ address }) => address))].sort().join();
+      return view?.state === 'in force' && found === want ? [] : [`node ${nodes[i]}: ${view?.state}, ${found}`];
+    });
+  }, { withinMs: 10_000 });
+}
