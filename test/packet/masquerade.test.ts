@@ -8,7 +8,8 @@ import { denied, redirected, useDevices, useNode } from './scene.js';
 const devices = useDevices('cpm');
 
 describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
-  const node = useNode(family, devices.ifindexes);
+  // Room for 4,000 rows: an LRU map evicts rows of other CPUs' lists before it is full.
+  const node = useNode(family, devices.ifindexes, { [`canal_edge${family}`]: 16384 });
   const edge = new Edge(node);
   const icmpProto = icmpProtocol(family);
   const [ask, answer] = family === 4 ? [8, 0] : [128, 129];
