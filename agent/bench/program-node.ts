@@ -25,6 +25,8 @@ import { serviceSnapshot } from './snapshot.js';
 export const POD_A = { address: IpAddress.parse('10.42.0.2')!, ifindex: 1 };
 export const POD_B = { address: IpAddress.parse('10.42.0.3')!, ifindex: 2 };
 export const ALLOWED_PORT = 8080;
+/** Pod A's port of its established connection with pod B. */
+export const KNOWN_PORT = 1000;
 
 const TABLE_IDS = { egress: 101n, ingress: 102n };
 const CLASS = 7n;
@@ -77,13 +79,17 @@ export class ProgramNode {
       this.#flows(part, source.writes);
       putServices(source, part, at);
     }
+    this.#flows([POD_B.address], source.writes);
     put(localTable(source), [POD_A, POD_B].map((pod) => ({ key: pod.address, row: pod.ifindex })));
     put(endpointTable(source), [POD_A, POD_B].map((pod) => ({ key: pod.ifindex, row: endpointRow(pod.address) })));
   }
 
   #flows(peers: readonly IpAddress[], writes: WriteCounter): void {
     const map = new BpfMap('canal_ct4', this.#programs.map('canal_ct4'), canalFlowKey4Codec, canalFlowCodec, writes);
-    const rows = peers.map((peer) => ({ key: { addrA: { word: POD_A.address.bytes }, addrB: { word: peer.bytes }, portA: 1000, portB: 80, protocol: TCP }, value: FLOW }));
+    const rows = peers.map((peer) => ({
+      key: { addrA: { word: POD_A.address.bytes }, addrB: { word: peer.bytes }, portA: KNOWN_PORT, portB: ALLOWED_PORT, protocol: TCP },
+      value: { ...FLOW, ifindexB: peer === POD_B.address ? POD_B.ifindex : 0, seenS: Number(process.hrtime.bigint() / 1_000_000_000n) },
+    }));
     const failed = map.upsert(rows, String).find((error) => error !== undefined);
     if (failed !== undefined) throw failed;
   }
@@ -103,7 +109,7 @@ function putServices(source: MapSource, addresses: readonly IpAddress[], first: 
 const SERVICE: ServiceChanges = new ServiceCompiler().sync(serviceSnapshot(POD_B.address.text), 'bench');
 
 /** An answered connection of pod A with each address. */
-const FLOW = { epoch: 2, flags: 2, tcpA: 18, tcpB: 18, ifindexA: 1, ifindexB: 0, seenS: 0, openedS: 0, packetsA: 1, packetsB: 1, bytesA: 1n, bytesB: 1n, ruleEgress: 1n, ruleIngress: 0n };
+const FLOW = { epoch: 2, flags: 2, tcpA: 18, tcpB: 18, ifindexA: POD_A.ifindex, openedS: 0, packetsA: 1, packetsB: 1, bytesA: 1n, bytesB: 1n, ruleEgress: 1n, ruleIngress: 0n };
 
 /** Of the `i`th peer, CIDR, flow and service: spread over 60.0.0.0/4. */
 export const address = (i: number): IpAddress => {

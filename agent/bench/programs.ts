@@ -1,6 +1,6 @@
 import { ACK, segmentFrame, SYN, TTL } from './frame.js';
 import type { IpAddress } from '../base/address.js';
-import { address, ALLOWED_PORT, POD_A, POD_B, ProgramNode } from './program-node.js';
+import { address, ALLOWED_PORT, KNOWN_PORT, POD_A, POD_B, ProgramNode } from './program-node.js';
 import { median, spread, type Spread } from './report.js';
 import { SERVICE_PORT } from './services.js';
 import { testRun } from '../kernel/test-run.js';
@@ -8,7 +8,7 @@ import { testRun } from '../kernel/test-run.js';
 /** What running a program once costs, without what running an empty one does. */
 export interface ProgramCost {
   /**
-   * `first-…`: of a flow; a connection request that comes again and again is judged each time. `cold-…`: each
+   * `conntrack-hit`: of an established connection. `first-…`: of a flow; a connection request that comes again and again is judged each time. `cold-…`: each
    * of a flow of its own, run once, so that what it looks up is as cold as it is after a system call.
    */
   readonly packet: 'conntrack-hit' | 'first-allowed' | 'first-denied' | 'cold-allowed' | 'cold-denied' | 'cold-service';
@@ -66,9 +66,9 @@ function cost(node: ProgramNode, what: Case, tableSize: number, rounds: number):
 /** An interleaved pair a few times, and their medians: what interrupts a run only adds. */
 function repeated(node: ProgramNode, what: Case): () => number {
   const run = runner(node, what);
-  if (what.flags === ACK) runner(node, { ...what, flags: SYN })('canal_from_pod', 1000, 1, POD_B.address);
+  const port = what.flags === ACK ? KNOWN_PORT : KNOWN_PORT + 1;
   return () => {
-    const pairs = Array.from({ length: 9 }, () => [run('canal_from_pod', 1000, REPEAT, POD_B.address), run('canal_empty', 1000, REPEAT, POD_B.address)] as const);
+    const pairs = Array.from({ length: 9 }, () => [run('canal_from_pod', port, REPEAT, POD_B.address), run('canal_empty', port, REPEAT, POD_B.address)] as const);
     return median(pairs.map(([full]) => full)) - median(pairs.map(([, none]) => none));
   };
 }
