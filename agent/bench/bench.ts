@@ -12,8 +12,11 @@ export interface BenchOptions {
   readonly sections: readonly Section[];
   /** Measurements of each entry. */
   readonly rounds: number;
-  /** Of one measurement. */
+  /** Parts of a measurement, which contenders take in turns. */
+  readonly turns: number;
+  /** Of one part. */
   readonly warmMs: number;
+  /** Of one measurement, all its parts together. */
   readonly countMs: number;
   readonly perCpuSecond: boolean;
   /** Called as soon as the rows of one path and metric are known. */
@@ -28,8 +31,9 @@ type Round = readonly (Figure | undefined)[];
 
 /**
  * Measures every entry of every section, interleaved: each round takes one
- * measurement of each, one right after another, so that what else the machine
- * does meanwhile falls on all alike.
+ * measurement of each, in short turns one right after another, so that what
+ * else the machine does meanwhile, and how fast it happens to run, falls on all
+ * alike.
  */
 export async function bench(options: BenchOptions): Promise<Report> {
   const loadBefore = loadavg()[0]!;
@@ -73,18 +77,29 @@ async function closeAll(contenders: readonly Contender[]): Promise<void> {
 async function measure(options: BenchOptions, section: Section, contenders: readonly Contender[], path: Path, metric: Metric): Promise<Row[]> {
   options.onNotice(`${path} ${metric}: ${options.rounds} rounds of ${contenders.length}`);
   const rounds: Round[] = [];
-  for (let i = 0; i < options.rounds; i++) {
-    const round: (Figure | undefined)[] = [];
-    for (const [at, contender] of contenders.entries()) {
-      options.signal?.throwIfAborted();
-      round.push(await contender.measure({ ...options, path, metric }).catch((error: unknown) => void options.onNotice(`${section.entries[at]!.contender}: ${(error as Error).message}`)));
-    }
-    rounds.push(round);
-  }
+  for (let i = 0; i < options.rounds; i++) rounds.push(await takeRound(options, section, contenders, path, metric));
   const rows = section.rows.flatMap((row) => rowsOf(section, row, rounds, path, metric) ?? []);
   options.onRows(rows);
   return rows;
 }
+
+async function takeRound(options: BenchOptions, section: Section, contenders: readonly Contender[], path: Path, metric: Metric): Promise<Round> {
+  const { warmMs, perCpuSecond, turns } = options;
+  const parts = contenders.map((): Figure[] => []);
+  for (let turn = 0; turn < turns; turn++) {
+    for (const [at, contender] of contenders.entries()) {
+      options.signal?.throwIfAborted();
+      const figure = await contender.measure({ warmMs, perCpuSecond, countMs: Math.ceil(options.countMs / turns), path, metric })
+        .catch((error: unknown) => void options.onNotice(`${section.entries[at]!.contender}: ${(error as Error).message}`));
+      if (figure !== undefined) parts[at]!.push(figure);
+    }
+  }
+  return parts.map(mean);
+}
+
+/** All parts are equally long. */
+const mean = (parts: readonly Figure[]): Figure | undefined =>
+  (parts[0] === undefined ? undefined : { unit: parts[0].unit, value: parts.reduce((sum, { value }) => sum + value, 0) / parts.length });
 
 function rowsOf(section: Section, { entry, against, scenario, againstName }: SectionRow, rounds: readonly Round[], path: Path, metric: Metric): Row | undefined {
   const unit = rounds.map((round) => round[entry]?.unit).find((each) => each !== undefined) ?? '';

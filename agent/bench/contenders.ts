@@ -15,8 +15,6 @@ export interface LabContender {
   readonly ends: (path: Path) => Ends;
   /** Whether it has services: those without are asked at the pod's address. */
   readonly services: boolean;
-  /** Whether processes must be in their node's cgroup to be served as they are in a cluster. */
-  readonly cgroups: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -24,12 +22,11 @@ interface Made {
   readonly ends: (path: Path) => Ends;
   readonly nodes: readonly CanalNode[];
   readonly services: boolean;
-  readonly cgroups: boolean;
 }
 
 type Make = (lab: BenchLab, size: Size) => Promise<Made>;
 
-const PLAIN = { nodes: [], services: false, cgroups: false };
+const PLAIN = { nodes: [], services: false };
 
 /**
  * `bare` routes without policy; `limit` does not even route; `canal-policy` is
@@ -83,7 +80,7 @@ function canal(fastPath: FastPath, everything: boolean): Make {
     const nodes: CanalNode[] = [];
     try {
       for (const { name: node } of NODES) nodes.push(await startCanalNode(lab, { node, size, fastPath, everything, cgroup: everything ? lab.cgroup(node) : '' }));
-      return { ends: endsOf, nodes, services: everything, cgroups: everything };
+      return { ends: endsOf, nodes, services: everything };
     } catch (error) {
       await Promise.all(nodes.map((node) => node.close()));
       throw error;

@@ -25,12 +25,12 @@ function contenderOf(contender: LabContender, size: Size): Contender {
 }
 
 async function measure(contender: LabContender, size: Size, ask: Ask): Promise<Figure> {
-  const { lab, cgroups } = contender;
+  const { lab } = contender;
   const { client, server, address } = contender.ends(ask.path);
   const listen = `${address}:${PORT}`;
   const to = contender.services && size.services > 0 ? `${serviceAddress(size.services, ask.path)}:${SERVICE_PORT}` : listen;
   const { clientCpu, serverCpu } = processors(ask);
-  const place = (name: string, cpu: number) => ({ netns: lab.netns(name), cgroup: cgroups ? lab.cgroup(name) : undefined, cpu });
+  const place = (name: string, cpu: number) => ({ netns: lab.netns(name), cgroup: lab.cgroup(name), cpu });
   const before = conntrack(contender);
   const result = await load({ ...ask, to, listen, client: place(client, clientCpu), server: place(server, serverCpu) });
   checkResult(result, `${ask.metric} to ${to}`);

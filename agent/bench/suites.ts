@@ -5,6 +5,7 @@ import type { Size } from './size.js';
 export interface Suite {
   readonly sections: readonly Section[];
   readonly rounds: number;
+  readonly turns: number;
   readonly warmMs: number;
   readonly countMs: number;
 }
@@ -25,9 +26,9 @@ const common = { paths: PATHS, growth: false } satisfies Partial<SectionPlan>;
 /** `smoke`: does it work; `quick`: minutes; `full`: everything at every size, hours. */
 export function suiteOf(name: SuiteName): Suite {
   switch (name) {
-    case 'smoke': return { sections: smoke(), rounds: 1, warmMs: 10, countMs: 40 };
-    case 'quick': return { sections: quick(), rounds: 7, warmMs: 100, countMs: 350 };
-    case 'full': return { sections: full(), rounds: 9, warmMs: 150, countMs: 700 };
+    case 'smoke': return { sections: smoke(), rounds: 1, turns: 1, warmMs: 10, countMs: 40 };
+    case 'quick': return { sections: quick(), rounds: 7, turns: 8, warmMs: 20, countMs: 400 };
+    case 'full': return { sections: full(), rounds: 9, turns: 12, warmMs: 25, countMs: 720 };
   }
 }
 

@@ -32,6 +32,7 @@ interface Flags extends OutputFlags {
   readonly services: number[];
   readonly growth?: boolean;
   readonly rounds: number;
+  readonly turns: number;
   readonly warmMs: number;
   readonly countMs: number;
   readonly perCpuSecond?: boolean;
@@ -58,7 +59,8 @@ export function registerBench(program: Command): void {
     .option('--services <list>', 'services, of which the last is asked; 0: none, the pod is asked', serviceCounts, [0])
     .option('--growth', 'measure all sizes in turns, and each contender against itself at the first')
     .option('--rounds <n>', 'measurements of each contender', whole, 7)
-    .option('--warm-ms <ms>', 'of a measurement, not counted', whole, 150)
+    .option('--turns <n>', 'parts of a measurement, which contenders take in turns', whole, 1)
+    .option('--warm-ms <ms>', 'of a part, not counted', whole, 150)
     .option('--count-ms <ms>', 'of a measurement, counted', whole, 700)
     .option('--per-cpu-second', 'count per second of processor time, for a machine that others use too')
     .option('--cluster <name=kubeconfig>', 'a contender of the driver kubernetes; may be repeated', clusterFlag, new Map())
@@ -86,10 +88,10 @@ export function registerBench(program: Command): void {
 async function run(flags: Flags, command: Command): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-  const { sections, rounds, warmMs, countMs } = flags.suite === undefined ? suiteOfFlags(flags) : withGiven(suiteOf(flags.suite), flags, command);
+  const { sections, rounds, turns, warmMs, countMs } = flags.suite === undefined ? suiteOfFlags(flags) : withGiven(suiteOf(flags.suite), flags, command);
   const table = flags.json === '-' || flags.markdown === true ? process.stderr : process.stdout;
   const report = await bench({
-    driver: driverOf(flags), sections, rounds, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false,
+    driver: driverOf(flags), sections, rounds, turns, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false,
     onRows: (rows) => void table.write(textOf(rows)),
     onNotice: notice,
     signal: stop.signal,
@@ -121,17 +123,17 @@ function contendersOf(flags: Flags): { readonly contenders: readonly string[]; r
 
 /** What is given on the command line goes before what a suite says. */
 function withGiven(suite: Suite, flags: Flags, command: Command): Suite {
-  const given = (name: 'rounds' | 'warmMs' | 'countMs'): number => (command.getOptionValueSource(name) === 'cli' ? flags[name] : suite[name]);
-  return { sections: suite.sections, rounds: given('rounds'), warmMs: given('warmMs'), countMs: given('countMs') };
+  const given = (name: 'rounds' | 'turns' | 'warmMs' | 'countMs'): number => (command.getOptionValueSource(name) === 'cli' ? flags[name] : suite[name]);
+  return { sections: suite.sections, rounds: given('rounds'), turns: given('turns'), warmMs: given('warmMs'), countMs: given('countMs') };
 }
 
 function suiteOfFlags(flags: Flags): Suite {
-  const { paths, metrics, rounds, warmMs, countMs } = flags;
+  const { paths, metrics, rounds, turns, warmMs, countMs } = flags;
   const sizes = flags.services.flatMap((services) => flags.sizes.map((size) => ({ ...size, services })));
   const growth = flags.growth ?? false;
   const plan = { ...contendersOf(flags), paths, metrics, growth };
   const sections = growth ? [sectionOf({ ...plan, sizes })] : sizes.map((size) => sectionOf({ ...plan, sizes: [size] }));
-  return { sections, rounds, warmMs, countMs };
+  return { sections, rounds, turns, warmMs, countMs };
 }
 
 function put(report: Report, { json, charts, markdown }: OutputFlags): void {
