@@ -113,3 +113,23 @@ it('namespaces have a service account, and go with all that is in them', async (
   await lab.kubectl(['delete', 'namespace', 'short', '--timeout=20s']);
   expect(lab.status().pods.some(({ namespace }) => namespace === 'short')).toBe(false);
 });
+
+describe('a Job', () => {
+  const job = (name: string, command: string, spec: Record<string, unknown> = {}): object => ({
+    apiVersion: 'batch/v1', kind: 'Job', metadata: { name, namespace: 'default' },
+    spec: { ...spec, template: { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'any', command: ['sh', '-c', command] }] } } },
+  });
+
+  it('runs to its end, for kubectl wait and logs', async () => {
+    await lab.apply(job('sum', 'echo $((20 + $JOB_COMPLETION_INDEX))', { completions: 2, parallelism: 2, completionMode: 'Indexed' }));
+    await lab.kubectl(['wait', '--for=condition=complete', 'job/sum', '--timeout=20s']);
+    expect((await lab.kubectl(['logs', '--selector=job-name=sum', '--tail=-1'])).split('\n').filter(Boolean).sort()).toEqual(['20', '21']);
+    await lab.kubectl(['delete', 'job', 'sum']);
+    await lab.until('its pods gone', () => !lab.caches.pods.list().some(({ metadata }) => metadata.labels?.['job-name'] === 'sum'));
+  });
+
+  it('that may not fail is Failed after its first pod', async () => {
+    await lab.apply(job('fail', 'exit 3', { backoffLimit: 0 }));
+    await lab.kubectl(['wait', '--for=condition=failed', 'job/fail', '--timeout=20s']);
+  });
+});

@@ -10,6 +10,7 @@ import { apiServerSlice, podCidrs, serviceAccounts } from './cluster.js';
 import { daemonSets } from './daemon-sets.js';
 import { deployments } from './deployments.js';
 import { endpointSlices } from './endpoint-slices.js';
+import { jobs, jobWaitsForTime } from './jobs.js';
 import { replicaSets } from './replica-sets.js';
 import { scheduler } from './scheduler.js';
 import { statefulSets } from './stateful-sets.js';
@@ -27,7 +28,7 @@ export interface ControllersOptions {
 const NODE_BLOCK = 24;
 /** Changes within this time are one run. */
 const GATHER_MS = 3;
-/** For what only time changes (minReadySeconds), and after a write that failed. */
+/** For what only time changes (minReadySeconds, a job's next try), and after a write that failed. */
 const AGAIN_MS = 1_000;
 const PARALLEL_WRITES = 16;
 
@@ -41,6 +42,7 @@ export function plan(world: World, options: Pick<ControllersOptions, 'podCidr' |
     ...replicaSets(world, nowMs),
     ...statefulSets(world),
     ...daemonSets(world),
+    ...jobs(world, nowMs),
     ...scheduler(world),
     ...endpointSlices(world),
   ];
@@ -90,7 +92,8 @@ export class Controllers {
   }
 
   #waitsForTime(): boolean {
-    return this.#options.caches.replicaSets.list().some(({ spec, status }) => (spec.minReadySeconds ?? 0) > 0 && (status?.availableReplicas ?? 0) < (spec.replicas ?? 1));
+    const { replicaSets: sets, jobs: jobList } = this.#options.caches;
+    return jobList.list().some(jobWaitsForTime) || sets.list().some(({ spec, status }) => (spec.minReadySeconds ?? 0) > 0 && (status?.availableReplicas ?? 0) < (spec.replicas ?? 1));
   }
 
   /** False: it did not succeed and is to be planned again. */

@@ -267,6 +267,21 @@ export interface DaemonSet extends KubeObject {
   readonly status?: Readonly<Record<string, unknown>>;
 }
 
+export interface Job extends KubeObject {
+  readonly spec: {
+    readonly parallelism?: number;
+    /** Absent: a work queue. */
+    readonly completions?: number;
+    readonly completionMode?: string;
+    readonly backoffLimit?: number;
+    readonly activeDeadlineSeconds?: number;
+    readonly ttlSecondsAfterFinished?: number;
+    readonly suspend?: boolean;
+    readonly template: PodTemplate;
+  };
+  readonly status?: Readonly<Record<string, unknown>> & { readonly startTime?: string; readonly succeeded?: number; readonly failed?: number; readonly conditions?: readonly Condition[] };
+}
+
 /** A condition's status, or undefined where there is no such condition. */
 export function conditionOf(conditions: readonly Condition[] | undefined, type: string): string | undefined {
   return conditions?.find((one) => one.type === type)?.status;

@@ -3,8 +3,8 @@ import type { Logger } from '../../base/log.js';
 import type { KubeClient } from '../../datastore/client.js';
 import type { Resource } from '../../datastore/resource.js';
 import { ObjectCache } from './object-cache.js';
-import type { DaemonSet, Deployment, EndpointSlice, KubeObject, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet } from './objects.js';
-import { DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS } from './resources.js';
+import type { DaemonSet, Deployment, EndpointSlice, Job, KubeObject, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet } from './objects.js';
+import { DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS } from './resources.js';
 import { follow } from './watcher.js';
 
 /** What the controllers decide from. */
@@ -19,6 +19,7 @@ export interface World {
   readonly replicaSets: readonly ReplicaSet[];
   readonly statefulSets: readonly StatefulSet[];
   readonly daemonSets: readonly DaemonSet[];
+  readonly jobs: readonly Job[];
 }
 
 /** The caches behind a {@link World}; kubelets and controllers of a lab share them. */
@@ -33,6 +34,7 @@ export class Caches {
   readonly replicaSets = new ObjectCache<ReplicaSet>();
   readonly statefulSets = new ObjectCache<StatefulSet>();
   readonly daemonSets = new ObjectCache<DaemonSet>();
+  readonly jobs = new ObjectCache<Job>();
 
   /** Every cache with the kind that it holds. */
   entries(): readonly (readonly [Resource, ObjectCache<KubeObject>])[] {
@@ -48,6 +50,7 @@ export class Caches {
       entry(REPLICA_SETS, this.replicaSets),
       entry(STATEFUL_SETS, this.statefulSets),
       entry(DAEMON_SETS, this.daemonSets),
+      entry(JOBS, this.jobs),
     ];
   }
 
@@ -68,6 +71,7 @@ export class Caches {
       replicaSets: this.replicaSets.list(),
       statefulSets: this.statefulSets.list(),
       daemonSets: this.daemonSets.list(),
+      jobs: this.jobs.list(),
     };
   }
 
