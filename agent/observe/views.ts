@@ -110,13 +110,16 @@ export interface FlowView {
   readonly destinationPort: number;
   readonly state: string;
   readonly idleSeconds: number;
-  readonly packets: number;
-  readonly bytes: number;
-  readonly replyPackets: number;
-  readonly replyBytes: number;
+  /** Null: the flow only comes by, between outside and another node (or the node itself), and is not counted here. */
+  readonly packets: number | null;
+  readonly bytes: number | null;
+  readonly replyPackets: number | null;
+  readonly replyBytes: number | null;
   readonly rule: string;
   /** Judged under the policy in force. */
   readonly current: boolean;
+  /** `NAMESPACE/NAME` of the Service that was asked, of the Pod for its hostPort; empty: none, or its socket asked, which talks to the backend itself. */
+  readonly service: string;
   /** What the client asked and what its address became, where they differ; empty: nothing was translated packet by packet. */
   readonly translation: string;
 }
@@ -238,6 +241,18 @@ export interface TranslationView {
   readonly traced: string | null;
 }
 
+/** Which source a packet has when it has left this node. */
+export interface SourceView {
+  /** `masquerade`: a pod's towards outside the cluster. `node port`: a client's towards a backend on another node. `kept`: as it was. */
+  readonly kind: 'masquerade' | 'node port' | 'kept';
+  /** The node's own, or the sender's. */
+  readonly address: string;
+  /** Source ports to choose from where the packet's own is taken; empty: it is not translated. */
+  readonly ports: string;
+  /** What decides. */
+  readonly why: string;
+}
+
 /** One policy decision on the way of a packet. */
 export interface TraceStep {
   readonly hook: string;
@@ -266,6 +281,8 @@ export interface TraceView {
   readonly reason: string;
   /** Null: the destination is no service's address. */
   readonly translation: TranslationView | null;
+  /** Null: the packet does not leave this node, or did not begin here. */
+  readonly source: SourceView | null;
   readonly steps: readonly TraceStep[];
   readonly notes: readonly string[];
 }

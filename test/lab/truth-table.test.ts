@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICES } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
-import { OUTSIDE_ADDRESS } from '../../agent/lab/machine/layout.js';
+import { cli, OUTSIDE_ADDRESS } from '../../agent/lab/machine/layout.js';
 import { inside } from '../../agent/lab/machine/place.js';
 import { must } from '../../agent/lab/machine/process.js';
 import type { ProbeSource } from '../../agent/lab/probe.js';
@@ -113,8 +113,8 @@ describe.each(CLIENTS)('a client: %s', (client) => {
 });
 
 describe('what is shown of it', () => {
-  const trace = async (node: number, from: string, to: string, port: number): Promise<TranslationView | null> =>
-    (await askAgent<TraceView>(lab, node, '/v1/trace', { from, to, port: String(port), protocol: 'TCP' })).translation;
+  const traced = (node: number, from: string, to: string, port: number): Promise<TraceView> => askAgent<TraceView>(lab, node, '/v1/trace', { from, to, port: String(port), protocol: 'TCP' });
+  const trace = async (...question: Parameters<typeof traced>): Promise<TranslationView | null> => (await traced(...question)).translation;
 
   it('canal trace: node ports, hostPorts and external addresses, from inside and outside, as the Services themselves say', async () => {
     const [web] = [`${addressOf(lab, 'shop/web')}:8080`];
@@ -126,14 +126,24 @@ describe('what is shown of it', () => {
     expect(await trace(1, OUTSIDE_ADDRESS, OUTER.Local[1], 80)).toMatchObject({ service: 'shop/local', from: 'outside', traced: web, agrees: true });
   });
 
-  it('canal conntrack: what was asked, and under which address it went on', async () => {
+  it('canal trace: under which source the backend, or who is outside of the cluster, sees the packet', async () => {
+    const { nodePort } = specOf('Cluster').ports[0]!;
+    expect((await traced(1, OUTSIDE_ADDRESS, lab.node(1).address, nodePort)).source).toMatchObject({ kind: 'kept', address: OUTSIDE_ADDRESS });
+    expect((await traced(2, OUTSIDE_ADDRESS, lab.node(2).address, nodePort)).source).toMatchObject({ kind: 'node port', address: overlayAddress(2), ports: '1024-65535' });
+    expect((await traced(1, 'shop/near', OUTSIDE_ADDRESS, 80)).source).toMatchObject({ kind: 'masquerade', address: lab.node(1).address, ports: '1024-65535' });
+    expect((await traced(1, 'shop/near', 'shop/far', 80)).source).toMatchObject({ kind: 'kept', address: addressOf(lab, 'shop/near') });
+    expect((await traced(1, 'shop/near', 'shop/web', 80)).source).toBeNull();
+    expect(await lab.node(2).must([process.execPath, cli(), 'trace', '--from', OUTSIDE_ADDRESS, '--to', lab.node(2).address, '--port', String(nodePort)])).toContain(`passed on: leaves as ${overlayAddress(2)}, under its own port or, where that is taken, one of 1024-65535`);
+  });
+
+  it('canal conntrack: what was asked, of which service, and under which address it went on', async () => {
     const { nodePort } = specOf('Cluster').ports[0]!;
     const shown = async (node: number): Promise<string[]> => {
       await lab.probe({ outside: true }, [{ address: lab.node(node).address, port: nodePort, protocol: 'TCP' }]);
-      return (await askAgent<FlowView[]>(lab, node, '/v1/conntrack')).map(({ source, translation }) => `${source} ${translation.replace(/:\d+ to/, ' to')}`);
+      return (await askAgent<FlowView[]>(lab, node, '/v1/conntrack')).map(({ source, service, translation }) => `${source} ${service} ${translation.replace(/:\d+ to/, ' to')}`);
     };
-    expect(await shown(1)).toContain(`${OUTSIDE_ADDRESS} asked ${lab.node(1).address}:${nodePort}`);
-    expect(await shown(2)).toContain(`${OUTSIDE_ADDRESS} asked ${lab.node(2).address}:${nodePort}, passed on as ${overlayAddress(2)} to ${addressOf(lab, 'shop/web')}:8080`);
+    expect(await shown(1)).toContain(`${OUTSIDE_ADDRESS} shop/cluster asked ${lab.node(1).address}:${nodePort}`);
+    expect(await shown(2)).toContain(`${OUTSIDE_ADDRESS} shop/cluster asked ${lab.node(2).address}:${nodePort}, passed on as ${overlayAddress(2)} to ${addressOf(lab, 'shop/web')}:8080`);
   });
 
   it('canal services: every frontend, and hostPorts of this node\'s pods', async () => {

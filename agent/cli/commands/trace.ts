@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { TraceStep, TraceView, TranslationView } from '../../observe/views.js';
+import type { SourceView, TraceStep, TraceView, TranslationView } from '../../observe/views.js';
 import { inspection, show, type InspectionOptions } from '../inspection.js';
 
 interface TraceOptions extends InspectionOptions {
@@ -26,7 +26,7 @@ export function register(program: Command): void {
 function traceText(view: TraceView): string {
   const port = view.port === 0 ? '' : ` port ${view.port}`;
   const head = `${view.from} -> ${view.to}, ${view.protocol}${port}: ${view.allow ? 'ALLOWED' : 'DENIED'} (${view.reason})\n`;
-  return head + translationText(view.translation) + view.steps.map(stepText).join('') + view.notes.map((note) => `note: ${note}\n`).join('');
+  return head + translationText(view.translation) + view.steps.map(stepText).join('') + sourceText(view.source) + view.notes.map((note) => `note: ${note}\n`).join('');
 }
 
 function translationText(translation: TranslationView | null): string {
@@ -36,6 +36,12 @@ function translationText(translation: TranslationView | null): string {
   if (traced === null) return `${at}: ${outcome === 'denied' ? 'the client is in none of its source ranges, dropped' : `no backend, ${outcome}`}\n`;
   const others = backends.length === 1 ? '' : `, one of ${backends.slice(0, 8).join(', ')}${backends.length > 8 ? ` and ${backends.length - 8} more` : ''}`;
   return `${at}: becomes ${traced}${others}\n`;
+}
+
+function sourceText(source: SourceView | null): string {
+  if (source === null) return '';
+  if (source.kind === 'kept') return `source ${source.address} stays: ${source.why}\n`;
+  return `${source.kind === 'masquerade' ? 'masquerade' : 'passed on'}: leaves as ${source.address}, under its own port or, where that is taken, one of ${source.ports}: ${source.why}\n`;
 }
 
 function stepText(step: TraceStep, i: number): string {

@@ -2,13 +2,11 @@ import { IpAddress } from '../../base/address.js';
 import { CanalError } from '../../base/errors.js';
 import { CanalFlowFlags, type CanalFlow, type CanalFlowKey4 } from '../../kernel/abi.generated.js';
 import type { FlowView } from '../../observe/views.js';
+import { flowState } from './flow-state.js';
 import { protocolName } from './protocols.js';
-import type { AdminSources } from './sources.js';
+import { setOwners } from './set-owners.js';
+import { hex, type AdminSources } from './sources.js';
 import { Translations } from './translations.js';
-
-const TCP = 6;
-/** canal_flow.tcp_a, tcp_b. */
-const FIN = 1, RST = 4, ACK = 16;
 
 /** Flows of the programs' conntrack and of translation at the uplink, the most recent first. */
 export function conntrackView(sources: AdminSources, query: URLSearchParams): FlowView[] {
@@ -17,9 +15,10 @@ export function conntrackView(sources: AdminSources, query: URLSearchParams): Fl
   const nowS = uptimeSeconds();
   const epoch = sources.kernel.epoch.read();
   const rules = sources.loop.view?.desired.policy.rules;
-  const translations = new Translations(sources.kernel.maps.translations());
+  const owners = setOwners(sources.loop.services.compiler);
+  const translations = new Translations(sources.kernel.maps.translations(), (set) => owners.get(set) ?? hex(set));
   const flows = sources.kernel.maps.flows().map(({ key, value }) => flowView(key, value, { nowS, epoch, ruleOf: (id) => rules?.get(id) ?? '', translations }));
-  return [...flows, ...translations.passedOn(nowS)].sort((a, b) => a.idleSeconds - b.idleSeconds).slice(0, limit);
+  return [...flows, ...translations.rest(nowS)].sort((a, b) => a.idleSeconds - b.idleSeconds).slice(0, limit);
 }
 
 /** CLOCK_MONOTONIC, which the programs stamp flows with. */
@@ -36,6 +35,7 @@ function flowView(key: CanalFlowKey4, flow: CanalFlow, { nowS, epoch, ruleOf, tr
   const a = { address: IpAddress.fromBytes(key.addrA.word).text, port: key.portA, packets: flow.packetsA, bytes: flow.bytesA };
   const b = { address: IpAddress.fromBytes(key.addrB.word).text, port: key.portB, packets: flow.packetsB, bytes: flow.bytesB };
   const [origin, reply] = (flow.flags & CanalFlowFlags.FLOW_ORIGIN_B) === 0 ? [a, b] : [b, a];
+  const translated = translations.of(key.protocol, origin, reply);
   return {
     protocol: protocolName(key.protocol),
     source: origin.address,
@@ -50,18 +50,12 @@ function flowView(key: CanalFlowKey4, flow: CanalFlow, { nowS, epoch, ruleOf, tr
     replyBytes: Number(reply.bytes),
     rule: [flow.ruleEgress, flow.ruleIngress].filter((id) => id !== 0n).map(ruleOf).filter(Boolean).join(' and '),
     current: flow.epoch === epoch,
-    translation: translations.of(key.protocol, origin, reply),
+    service: translated?.service ?? '',
+    translation: translated?.text ?? '',
   };
 }
 
 function stateOf(protocol: number, flow: CanalFlow): string {
   if ((flow.flags & CanalFlowFlags.FLOW_DEAD) !== 0) return 'revoked';
-  const replied = (flow.flags & CanalFlowFlags.FLOW_REPLIED) !== 0;
-  if (protocol !== TCP) return replied ? 'answered' : 'unanswered';
-  const both = flow.tcpA & flow.tcpB;
-  const any = flow.tcpA | flow.tcpB;
-  if ((any & RST) !== 0) return 'reset';
-  if ((both & FIN) !== 0) return 'closed';
-  if ((any & FIN) !== 0) return 'closing';
-  return (both & ACK) !== 0 ? 'established' : replied ? 'opening' : 'unanswered';
+  return flowState(protocol, { ...flow, replied: (flow.flags & CanalFlowFlags.FLOW_REPLIED) !== 0 });
 }

@@ -11,6 +11,7 @@ import { policyMaps } from '../policy-way.js';
 import { addressOwners } from './owners.js';
 import { protocolName, protocolNumber } from './protocols.js';
 import { applied, hex, table, type AdminSources } from './sources.js';
+import { sourceView } from './trace-source.js';
 import { refusal, translate } from './trace-translation.js';
 
 /**
@@ -37,6 +38,7 @@ export function traceView(sources: AdminSources, query: URLSearchParams): TraceV
     allow: denied === undefined && !refused,
     reason: refused ? refusal(translation.outcome) : denied === undefined ? (steps.length === 0 ? 'no pod of this node is on either end' : 'every end allows it') : `by ${denied.rule === '' ? denied.policy : denied.rule}`,
     translation,
+    source: refused ? null : sourceView(sources, view, { client: from.address, to: packet.destination, translation }),
     steps,
     notes: notes(view, packet, steps, translation),
   };
