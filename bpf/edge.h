@@ -170,8 +170,10 @@ static __always_inline bool edge_port_moves(const struct packet *packet)
 	case IPPROTO_DCCP:
 	case ICMP_PROTOCOL:
 		return true;
+	case IPPROTO_SCTP:
+		return !(packet->flags & PACKET_FIRST); // sctp.h
 	}
-	return false; // SCTP's CRC covers its ports; others have none
+	return false; // others have none
 }
 
 // Puts the answers' row at the first port that is free: the packet's own, else

@@ -79,7 +79,7 @@ static __always_inline int edge_arrive(struct __sk_buff *skb, struct packet *pac
 	if (packet->flags & PACKET_ICMP_ERROR)
 		return edge_arrive_error(skb, packet);
 	row = edge_find(packet);
-	if (row && edge_holds(packet, row)) {
+	if (row && edge_holds(skb, packet, row)) {
 		edge_touch(row, packet);
 		scratch->edge = *row;
 	} else {

@@ -7,10 +7,10 @@
 #include "nat.h"
 
 // Does the flow keep to its backend? As nat_holds.
-static __always_inline bool edge_holds(const struct packet *packet, const struct FAMILY_STRUCT(canal_edge) *row)
+static __always_inline bool edge_holds(struct __sk_buff *skb, const struct packet *packet, const struct FAMILY_STRUCT(canal_edge) *row)
 {
 	struct FAMILY_STRUCT(canal_backend) backend = {};
-	bool opens = packet_opens(packet);
+	bool opens = nat_opens(skb, packet);
 
 	if (!row->service || row->flags & EDGE_ANSWER)
 		return true;

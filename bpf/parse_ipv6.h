@@ -43,7 +43,6 @@ static __noinline int parse_extensions(struct __sk_buff *skb, struct packet *pac
 {
 	__u8 header[8];
 
-	packet->flags |= PACKET_OPTIONS;
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		__u8 type = packet->protocol;
 		int reason;
@@ -51,6 +50,7 @@ static __noinline int parse_extensions(struct __sk_buff *skb, struct packet *pac
 		if (type != IPPROTO_HOPOPTS && type != IPPROTO_DSTOPTS && type != IPPROTO_ROUTING &&
 		    type != IPPROTO_FRAGMENT && type != IPPROTO_AH)
 			return 0;
+		packet->flags |= PACKET_OPTIONS;
 		if (packet->transport + sizeof(header) > packet->end ||
 		    bpf_skb_load_bytes(skb, packet->transport, header, sizeof(header)))
 			return DROP_UNPARSED;

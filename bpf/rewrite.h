@@ -4,6 +4,7 @@
 #pragma once
 #include "maps.h"
 #include "parse.h"
+#include "sctp.h"
 
 #if CANAL_FAMILY == 4
 #define ADDRESS_AT(destination) ((destination) ? 16 : 12)
@@ -81,8 +82,8 @@ static __always_inline long rewrite_transport(struct __sk_buff *skb, const struc
 		return rewrite_icmp_id(skb, packet->transport, port_be, to->port_be);
 	if (!has_ports(packet->protocol))
 		return 0;
-	if (!at) // SCTP's CRC is over the whole packet
-		return -1;
+	if (!at)
+		return sctp_port(skb, packet, PORT_AT(destination), port_be, to->port_be);
 	if (bpf_l4_csum_replace(skb, at, port_be, to->port_be, flags | 2))
 		return -1;
 	return bpf_skb_store_bytes(skb, packet->transport + PORT_AT(destination), &to->port_be, sizeof(to->port_be), 0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CanalFrontFlags } from '../../agent/kernel/abi.generated.js';
 import { Edge, ends, packetOf, quotedEnds, wholePacket, type Front } from './edge-scene.js';
-import { ACK, FIN, type Frame, frameBytes, icmp, icmpProtocol, packetBytes, RST, sealed, SYN, TCP, tcp, UDP, udp } from './frames.js';
+import { ACK, FIN, type Frame, frameBytes, icmp, icmpProtocol, packetBytes, RST, SCTP, sealed, SYN, TCP, tcp, UDP, udp } from './frames.js';
 import { FAST_LOCAL, FAST_OVERLAY, MASQUERADE, SERVICES, type Party } from './node.js';
 import { denied, passed, redirected, useDevices, useNode } from './scene.js';
 import type { Backend } from './service-rows.js';
@@ -61,6 +61,24 @@ describe.each([4, 6] as const)('IPv%i services from outside', (family) => {
     const back = node().fromOverlay(frame(node().at.remote, edge.overlayAddress, TCP, tcp(8080, second.sourcePort, SYN | ACK)));
     expect(ends(back.bytes)).toMatchObject({ sourcePort: PORT, destinationPort: 40000 });
     expect(ends(back.bytes).destination.equals(other)).toBe(true);
+  });
+
+  it('carry SCTP to another node under other ports and back, each packet with its CRC', () => {
+    edge.on(SERVICES | FAST_OVERLAY);
+    node().routeRemote();
+    offer(SCTP, [at('remote')]);
+    const other = Buffer.from(node().at.outside);
+    other[other.length - 1] = 0x77;
+    for (const client of [node().at.outside, other]) {
+      const asked = node().fromUplink(frameBytes(frame(client, edge.address, SCTP, udp(40000, PORT, 20))));
+      expect(asked).toMatchObject(redirected);
+      const out = asked.bytes;
+      const { sourcePort } = ends(out);
+      expect(packetOf(out)).toBe(wholePacket(frame(edge.overlayAddress, node().at.remote, SCTP, udp(sourcePort, 8080, 20), { ttl: 63 })));
+      const back = node().fromOverlay(frame(node().at.remote, edge.overlayAddress, SCTP, udp(8080, sourcePort, 101)));
+      expect(packetOf(back.bytes)).toBe(wholePacket(frame(edge.address, client, SCTP, udp(PORT, 40000, 101))));
+    }
+    expect(new Set(node().plane.rows('edge').map(({ key }) => key.toString('hex'))).size).toBe(4);
   });
 
   it('reach the node itself, whose answers are translated too', () => {

@@ -51,6 +51,7 @@ export function packetBytes(frame: Frame): Buffer {
 
 /** The frame with the right checksum in its transport header, as a sender makes it. */
 export function sealed(frame: Frame): Frame {
+  if (frame.protocol === SCTP) return { ...frame, body: sealedSctp(frame.body) };
   const at = CHECKSUM_AT.get(frame.protocol);
   if (at === undefined) return frame;
   const body = Buffer.from(frame.body);
@@ -59,6 +60,25 @@ export function sealed(frame: Frame): Frame {
   const covered = frame.protocol === 1 ? body : Buffer.concat([pseudo, body]);
   body.writeUInt16BE(checksum(covered.length % 2 ? Buffer.concat([covered, Buffer.alloc(1)]) : covered) || 0xffff, at);
   return { ...frame, body };
+}
+
+/** A body too short for the header stays as it is. */
+function sealedSctp(body: Buffer): Buffer {
+  if (body.length < 12) return body;
+  const whole = Buffer.from(body);
+  whole.writeUInt32LE(0, 8);
+  whole.writeUInt32LE(crc32c(whole), 8);
+  return whole;
+}
+
+/** RFC 9260, appendix A. */
+function crc32c(bytes: Buffer): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return ~crc >>> 0;
 }
 
 const CHECKSUM_AT: ReadonlyMap<number, number> = new Map([[6, 16], [17, 6], [1, 2], [58, 2]]);
@@ -116,7 +136,7 @@ export function tcp(sourcePort: number, destinationPort: number, flags: number, 
   return body;
 }
 
-/** Also SCTP's first 8 bytes. */
+/** Also SCTP's first 8 bytes; with 12 bytes of payload or more there is a chunk, of type 0. */
 export function udp(sourcePort: number, destinationPort: number, payload = 4): Buffer {
   const body = Buffer.alloc(8 + payload);
   body.writeUInt16BE(sourcePort, 0);

@@ -206,14 +206,21 @@ describe.each([4, 6] as const)('IPv%i services', (family) => {
     expect(node().fromPod('b', answer).bytes).toEqual(delivered('a', frame(services.address, a, UDP, udp(80, 40000))));
   });
 
-  it('carry SCTP whose port stays, and drop it where only a new CRC could change it', () => {
+  it('carry SCTP under another port too, whose CRC covers it, but no fragments of it, whose length nobody knows', () => {
     node().configure(SERVICES);
-    const init = udp(40000, 80, 20); // chunk type 0 at 12
-    offer(SCTP, at('b', 80));
-    expect(node().fromPod('a', asks(SCTP, init))).toEqual({ ...passed, bytes: frameBytes(frame(node().at.a, node().at.b, SCTP, init)) });
+    const init = (port: number, size: number): Buffer => udp(40000, port, size); // chunk type 0 at 12
+    for (const [port, size] of [[80, 20], [81, 20], [443, 1201]] as const) {
+      services.forgetFlows();
+      offer(SCTP, at('b', port));
+      expect(node().fromPod('a', asks(SCTP, init(80, size)))).toEqual({ ...passed, bytes: frameBytes(sealed(frame(node().at.a, node().at.b, SCTP, init(port, size)))) });
+    }
     services.forgetFlows();
-    offer(SCTP, at('b', 81));
-    expect(node().fromPod('a', asks(SCTP, init))).toMatchObject(denied('DROP_NAT_FAILED'));
+    const { body } = asks(SCTP, init(80, 20));
+    const unfinished = Buffer.from(body);
+    unfinished.writeUInt32LE(0, 8); // the device adds it
+    expect(node().fromPod('a', { ...asks(SCTP, body), body: unfinished }).bytes.readUInt32LE((node().family === 4 ? 34 : 54) + 8)).toBe(0);
+    services.forgetFlows();
+    expect(node().fromPod('a', { ...asks(SCTP, init(80, 20)), fragment: { offset: 0, more: true, id: 3 } })).toMatchObject(denied('DROP_NAT_FAILED'));
   });
 
   it('drop without a word where a policy of the service says so', () => {

@@ -1,0 +1,56 @@
+// SCTP's checksum is a CRC over the whole packet (RFC 9260, appendix A), which
+// no helper computes. But CRCs are linear: what another port changes depends on
+// the ports' difference and on how many bytes follow it, not on what they are.
+// So a difference is a polynomial, and n bytes behind it multiply it by x^8n.
+#pragma once
+#include "packet.h"
+
+#define SCTP_CHECKSUM_AT 8 // little endian
+#define CRC32C 0x82f63b78  // Castagnoli's polynomial, lowest power in the highest bit
+#define CRC32C_X8 0x00800000
+
+// a * b modulo the polynomial. Not static: so the verifier looks at it once.
+__noinline int sctp_times(__u32 a, __u32 b)
+{
+	__u32 product = 0;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < 32; i++) {
+		product ^= b & -(a >> 31);
+		a <<= 1;
+		b = b >> 1 ^ (CRC32C & -(b & 1));
+	}
+	return product;
+}
+
+// What becomes of the CRC of `length` bytes that differ in the first four alone.
+__noinline int sctp_difference(__u32 first, __u32 length)
+{
+	__u32 power = CRC32C_X8;
+
+#pragma clang loop unroll(disable)
+	for (int bit = 0; bit < 16; bit++) {
+		__u32 further = sctp_times(power, first);
+
+		first ^= (first ^ further) & -(length >> bit & 1);
+		power = sctp_times(power, power);
+	}
+	return first;
+}
+
+// Another port at offset `at` (0: source, 2: destination) of the header, and the
+// CRC with it. -1: of a fragment, whose datagram's length nobody knows.
+static __noinline long sctp_port(struct __sk_buff *skb, const struct packet *packet, __u32 at, __u16 old_be, __u16 new_be)
+{
+	__u32 crc, changed = (__u32)(old_be ^ new_be) << at * 8;
+
+	if (packet->flags & (PACKET_FIRST | PACKET_LATER) ||
+	    bpf_skb_load_bytes(skb, packet->transport + SCTP_CHECKSUM_AT, &crc, sizeof(crc)))
+		return -1;
+	if (crc) { // 0: the device adds it
+		crc ^= sctp_difference(changed, packet->end - packet->transport);
+		if (bpf_skb_store_bytes(skb, packet->transport + SCTP_CHECKSUM_AT, &crc, sizeof(crc), 0))
+			return -1;
+	}
+	return bpf_skb_store_bytes(skb, packet->transport + at, &new_be, sizeof(new_be), 0);
+}
