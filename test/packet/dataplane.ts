@@ -61,6 +61,11 @@ export class Dataplane {
     native('canal_map_update', map, this.fd(map), key, value, 1, 0, Buffer.alloc(4));
   }
 
+  /** Many rows in one go. */
+  putAll(map: string, rows: readonly { readonly key: Buffer; readonly value: Buffer }[]): void {
+    native('canal_map_update', map, this.fd(map), Buffer.concat(rows.map(({ key }) => key)), Buffer.concat(rows.map(({ value }) => value)), rows.length, 0, Buffer.alloc(4));
+  }
+
   delete(map: string, key: Buffer): void {
     native('canal_map_delete', map, this.fd(map), key, 1, Buffer.alloc(4));
   }
