@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SERVICES } from '../../agent/datastore/resource.js';
+import { ENDPOINT_SLICES, SERVICES } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
 import { LAN_GATEWAY } from '../../agent/lab/machine/layout.js';
 import type { ProbeAnswer } from '../../agent/lab/probe.js';
-import { addressOf, agentStatus, applyPolicy, createNamespace, createPod, startTestLab } from './cluster.js';
+import type { FlowView } from '../../agent/observe/views.js';
+import { addressOf, agentStatus, applyPolicy, askAgent, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
 import { Outside } from './outside.js';
 
@@ -81,7 +82,7 @@ describe('a NodePort from outside', () => {
     expect((await fromOutside(node(1), 30003, 'TCP')).elapsedMs).toBeLessThan(200);
   });
 
-  it('carries large datagrams and long streams both ways', async () => {
+  it('carries long streams both ways', async () => {
     for (const port of [30001, 30002]) {
       const script = `const n=require('net').connect(${port},'${node(1)}');n.on('data',()=>{}).on('end',()=>process.exit()).on('error',()=>process.exit(1)).write(Buffer.alloc(1e6))`;
       await outside.run(process.execPath, '-e', script);
@@ -140,7 +141,22 @@ require('net').createServer(()=>process.exit()).listen(7072);setTimeout(()=>proc
   it('has the node’s address, and its answers come back', async () => {
     await sees(from({ namespace: 'shop', pod: 'client' }), LAN_GATEWAY, 7070, node(1), 1);
     await sees(from({ namespace: 'shop', pod: 'far' }), LAN_GATEWAY, 7070, node(2), 1);
+    const left = (await askAgent<FlowView[]>(lab, 1, '/v1/conntrack')).filter(({ source, destinationPort }) => source === addressOf(lab, 'shop/client') && destinationPort === 7070);
+    expect(left.map(({ translation }) => translation.replace(/:\d+$/, ''))).toContain(`leaves as ${node(1)}`);
     expect(await lab.podExec('shop', 'client', ['ping', '-c', '2', '-i', '0.2', '-W', '2', LAN_GATEWAY])).toMatchObject({ code: 0 });
+  });
+
+  it('has it too where an endpoint of a service is there: for pods, the node, and clients outside', async () => {
+    const ports = [{ name: 'tcp', port: 7070, nodePort: 30051 }, { name: 'udp', port: 7071, protocol: 'UDP', nodePort: 30151 }];
+    const made = await lab.client.create(SERVICES, 'shop', { apiVersion: 'v1', kind: 'Service', metadata: { name: 'beyond', namespace: 'shop' }, spec: { type: 'NodePort', ports } });
+    const { clusterIP } = (made as { spec: { clusterIP: string } }).spec;
+    await lab.client.create(ENDPOINT_SLICES, 'shop', {
+      apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name: 'beyond-1', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'beyond' } }, addressType: 'IPv4',
+      ports: [{ name: 'tcp', port: 7070, protocol: 'TCP' }, { name: 'udp', port: 7071, protocol: 'UDP' }], endpoints: [{ addresses: [LAN_GATEWAY] }],
+    });
+    await sees(from({ namespace: 'shop', pod: 'client' }), clusterIP, 7070, node(1), 1);
+    await sees(from({ node: 1 }), clusterIP, 7070, node(1), 1);
+    await sees(fromOutside, node(2), 30051, node(2));
   });
 
   it('leaves no entry in the host’s own connection tracking, nor do services', async () => {
