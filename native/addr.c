@@ -11,6 +11,7 @@ static int each_addr(struct nlmsghdr *hdr, void *arg)
 {
 	struct nlattr *at[IFA_MAX + 1];
 	struct ifaddrmsg *head = nlmsg_data(hdr);
+	struct device_dump *dump = arg;
 	struct canal_net_addr *row;
 	uint32_t flags;
 
@@ -19,9 +20,9 @@ static int each_addr(struct nlmsghdr *hdr, void *arg)
 	// IFA_ADDRESS is the other end of a point-to-point device; ours is IFA_LOCAL.
 	struct nlattr *addr = at[IFA_LOCAL] ? at[IFA_LOCAL] : at[IFA_ADDRESS];
 
-	if (!addr || (head->ifa_family != AF_INET && head->ifa_family != AF_INET6))
+	if (!addr || (head->ifa_family != AF_INET && head->ifa_family != AF_INET6) || (dump->ifindex && head->ifa_index != dump->ifindex))
 		return 0;
-	row = row_next(arg);
+	row = row_next(&dump->rows);
 	if (!row)
 		return 0;
 	flags = at[IFA_FLAGS] ? nla_get_u32(at[IFA_FLAGS]) : head->ifa_flags;
@@ -34,24 +35,27 @@ static int each_addr(struct nlmsghdr *hdr, void *arg)
 	return 0;
 }
 
-int addr_rows(struct nl_sock *sk, struct row_array *rows)
+int addr_rows(struct nl_sock *sk, struct device_dump *dump)
 {
-	struct ifaddrmsg head = { .ifa_family = AF_UNSPEC };
+	struct ifaddrmsg head = { .ifa_family = AF_UNSPEC, .ifa_index = dump->ifindex };
 
-	return netlink_dump(sk, RTM_GETADDR, &head, sizeof(head), each_addr, rows, rows);
+	netlink_strict(sk);
+	return netlink_dump(sk, RTM_GETADDR, &head, sizeof(head), each_addr, dump, &dump->rows);
 }
 
-int canal_addr_list(struct canal_net_addr *out, uint32_t capacity, uint32_t *needed)
+int canal_addr_list(uint32_t ifindex, struct canal_net_addr *out, uint32_t capacity, uint32_t *needed)
 {
-	struct row_array rows = { out, sizeof(*out), capacity, 0 };
+	struct device_dump dump = { { out, sizeof(*out), capacity, 0 }, ifindex };
 	struct nl_sock *sk;
 	int err = netlink_open(&sk);
 
 	if (err)
 		return err;
-	err = addr_rows(sk, &rows);
+	err = addr_rows(sk, &dump);
 	nl_socket_free(sk);
-	return err ? err : row_result(&rows, needed);
+	if (ifindex && err == -ENODEV)
+		return 0;
+	return err ? err : row_result(&dump.rows, needed);
 }
 
 static int talk(struct nl_sock *sk, const struct canal_net_addr *addr, int type, int flags)

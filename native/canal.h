@@ -187,13 +187,15 @@ int canal_ring_close(int ring);
 // is the number of rows that failed, or -errno where nothing was tried.
 int canal_link_list(struct canal_link *out, uint32_t capacity, uint32_t *needed);
 int canal_link_get(const char *name, struct canal_link *out);
+int canal_link_at(uint32_t ifindex, struct canal_link *out);
 int canal_link_add_vxlan(const struct canal_link *want);
 int canal_link_delete(uint32_t ifindex);
 int canal_link_set(uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up); // NULL, 0, -1: leave
-int canal_addr_list(struct canal_net_addr *out, uint32_t capacity, uint32_t *needed);
+// ifindex of the three lists: rows of that device only; 0: of all.
+int canal_addr_list(uint32_t ifindex, struct canal_net_addr *out, uint32_t capacity, uint32_t *needed);
 int canal_addr_replace(const struct canal_net_addr *rows, uint32_t count, int32_t *errors);
 int canal_addr_delete(const struct canal_net_addr *rows, uint32_t count, int32_t *errors); // absent: success
-int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed); // all tables
+int canal_route_list(int family, uint32_t ifindex, struct canal_route *out, uint32_t capacity, uint32_t *needed); // all tables
 int canal_route_replace(const struct canal_route *rows, uint32_t count, int32_t *errors);
 int canal_route_delete(const struct canal_route *rows, uint32_t count, int32_t *errors); // absent: success
 int canal_route_get(int family, const uint8_t *dst, struct canal_route *out); // ip route get
@@ -202,11 +204,16 @@ int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint
 int canal_neigh_replace(const struct canal_neigh *rows, uint32_t count, int32_t *errors);
 int canal_neigh_delete(const struct canal_neigh *rows, uint32_t count, int32_t *errors); // absent: success; FDB: dst all zero deletes every remote
 
-// Change notices: a bit per kind since the last drain (links 1, addresses 2, routes 4, neighbours 8, tc 16,
-// overrun 32). The descriptor is pollable; several namespaces' worth is the caller's affair.
+// Change notices: what was said of each device since the last drain. Routes of the
+// local table are left out. The descriptor is pollable; several namespaces' worth is the caller's affair.
+struct canal_notice {
+	uint32_t ifindex; // 0: any device may be meant
+	uint32_t changed; // links 1, addresses 2, routes 4, neighbours 8, tc 16
+};
 int canal_monitor_open(void);                            // handle
 int canal_monitor_fd(int monitor);
-int canal_monitor_drain(int monitor);                    // non-blocking; bits
+// Non-blocking; returns rows. Notices that were lost, or for which there is no room, become one row of device 0 with all bits.
+int canal_monitor_drain(int monitor, struct canal_notice *out, uint32_t capacity);
 int canal_monitor_close(int monitor);
 
 // ---- a pod's end. A short-lived thread enters netns (path) for the netlink

@@ -42,6 +42,13 @@ struct row_array {
 void *row_next(struct row_array *rows); // zeroed row to fill, or NULL when full
 int row_result(const struct row_array *rows, uint32_t *needed);
 
+// Rows of one device in a dump: kernels before 5.0 do not look at the filter and answer with all.
+struct device_dump {
+	struct row_array rows;
+	uint32_t ifindex; // 0: all
+};
+void netlink_strict(struct nl_sock *sk); // has the kernel look at it
+
 // A whole dump into rows, which arg is or contains; begins again when the
 // kernel says that things moved meanwhile (-EAGAIN after many times).
 int netlink_dump(struct nl_sock *sk, int type, const void *header, size_t size, int (*each)(struct nlmsghdr *, void *),
@@ -60,8 +67,8 @@ int is_zero(const void *bytes, size_t size);
 int link_find(struct nl_sock *sk, const char *name, uint32_t ifindex, struct canal_link *out);
 int link_remove(struct nl_sock *sk, uint32_t ifindex);
 int link_change(struct nl_sock *sk, uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up);
-int addr_rows(struct nl_sock *sk, struct row_array *rows);
-int route_rows(struct nl_sock *sk, int family, struct row_array *rows);
+int addr_rows(struct nl_sock *sk, struct device_dump *dump);
+int route_rows(struct nl_sock *sk, int family, struct device_dump *dump);
 int addr_apply(struct nl_sock *sk, const void *row);
 int route_apply(struct nl_sock *sk, const void *row);
 

@@ -107,6 +107,18 @@ int canal_link_get(const char *name, struct canal_link *out)
 	return err;
 }
 
+int canal_link_at(uint32_t ifindex, struct canal_link *out)
+{
+	struct nl_sock *sk;
+	int err = netlink_open(&sk);
+
+	if (err)
+		return err;
+	err = link_find(sk, NULL, ifindex, out);
+	nl_socket_free(sk);
+	return err;
+}
+
 static int put_vxlan(struct nl_msg *msg, const struct canal_link *want)
 {
 	struct nlattr *info = nla_nest_start(msg, IFLA_LINKINFO);

@@ -9,14 +9,9 @@
 
 #define FDB 7
 
-struct neigh_dump {
-	struct row_array rows;
-	uint32_t ifindex; // 0: all
-};
-
 static int each_neigh(struct nlmsghdr *hdr, void *arg)
 {
-	struct neigh_dump *dump = arg;
+	struct device_dump *dump = arg;
 	struct ndmsg *head = nlmsg_data(hdr);
 	struct nlattr *at[NDA_MAX + 1];
 	struct canal_neigh *row;
@@ -43,7 +38,7 @@ static int each_neigh(struct nlmsghdr *hdr, void *arg)
 
 int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint32_t capacity, uint32_t *needed)
 {
-	struct neigh_dump dump = { { out, sizeof(*out), capacity, 0 }, ifindex };
+	struct device_dump dump = { { out, sizeof(*out), capacity, 0 }, ifindex };
 	struct ndmsg head = { .ndm_family = family_to_af(family) };
 	struct nl_sock *sk;
 	int err = netlink_open(&sk);

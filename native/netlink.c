@@ -31,6 +31,13 @@ int netlink_open_to(int protocol, struct nl_sock **out)
 	return 0;
 }
 
+void netlink_strict(struct nl_sock *sk)
+{
+	int on = 1;
+
+	setsockopt(nl_socket_get_fd(sk), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+}
+
 struct nl_msg *netlink_message(int type, int flags, const void *header, size_t size)
 {
 	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);

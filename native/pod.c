@@ -146,10 +146,10 @@ int canal_pod_link_delete(const char *netns, const char *ifname)
 static int check_addresses(struct nl_sock *sk, struct canal_pod_link *link)
 {
 	struct canal_net_addr addrs[MAX_POD_ROWS];
-	struct row_array rows = { addrs, sizeof(*addrs), MAX_POD_ROWS, 0 };
-	int err = addr_rows(sk, &rows);
+	struct device_dump dump = { { addrs, sizeof(*addrs), MAX_POD_ROWS, 0 }, link->pod_ifindex };
+	int err = addr_rows(sk, &dump);
 
-	for (uint32_t i = 0; !err && i < rows.count && i < MAX_POD_ROWS; i++) {
+	for (uint32_t i = 0; !err && i < dump.rows.count && i < MAX_POD_ROWS; i++) {
 		if (addrs[i].ifindex != link->pod_ifindex || addrs[i].scope != RT_SCOPE_UNIVERSE)
 			continue;
 		if (addrs[i].family == 4 && !link->addr4_be)
@@ -163,11 +163,11 @@ static int check_addresses(struct nl_sock *sk, struct canal_pod_link *link)
 static int check_routes(struct nl_sock *sk, struct canal_pod_link *link)
 {
 	struct canal_route routes[MAX_POD_ROWS];
-	struct row_array rows = { routes, sizeof(*routes), MAX_POD_ROWS, 0 };
+	struct device_dump dump = { { routes, sizeof(*routes), MAX_POD_ROWS, 0 }, link->pod_ifindex };
 	int family = link->addr4_be || is_zero(link->addr6, 16) ? 4 : 6;
-	int err = route_rows(sk, family, &rows);
+	int err = route_rows(sk, family, &dump);
 
-	for (uint32_t i = 0; !err && i < rows.count && i < MAX_POD_ROWS; i++)
+	for (uint32_t i = 0; !err && i < dump.rows.count && i < MAX_POD_ROWS; i++)
 		if (routes[i].ifindex == link->pod_ifindex && !routes[i].prefixlen && routes[i].table == RT_TABLE_MAIN)
 			link->default_route = 1;
 	return err;

@@ -13,6 +13,7 @@
 #define HOST_ROUTE_METRIC 1024
 #define TRIES 10
 #define TRY_MS 50
+#define MAX_ADDRESSES 64 // of one device
 
 static void link_local_of(const uint8_t *mac, uint8_t *out)
 {
@@ -89,9 +90,9 @@ static int up_inside(void *arg)
 // Whether an existing route to the same address is the one we want.
 static int routed_here(struct nl_sock *sk, const struct canal_route *want)
 {
-	uint32_t capacity = 4096;
+	uint32_t capacity = 64;
 	struct canal_route *routes = NULL;
-	struct row_array rows;
+	struct device_dump dump;
 	int err, found = 0;
 
 	do {
@@ -99,11 +100,11 @@ static int routed_here(struct nl_sock *sk, const struct canal_route *want)
 		routes = calloc(capacity, sizeof(*routes));
 		if (!routes)
 			return -ENOMEM;
-		rows = (struct row_array){ routes, sizeof(*routes), capacity, 0 };
-		err = route_rows(sk, want->family, &rows);
-		capacity = rows.count + 64;
-	} while (!err && rows.count > rows.capacity);
-	for (uint32_t i = 0; !err && i < rows.count && !found; i++)
+		dump = (struct device_dump){ { routes, sizeof(*routes), capacity, 0 }, want->ifindex };
+		err = route_rows(sk, want->family, &dump);
+		capacity = dump.rows.count + 64;
+	} while (!err && dump.rows.count > dump.rows.capacity);
+	for (uint32_t i = 0; !err && i < dump.rows.count && !found; i++)
 		found = routes[i].table == RT_TABLE_MAIN && routes[i].prefixlen == want->prefixlen && routes[i].ifindex == want->ifindex &&
 			(want->family == 6 || routes[i].scope == want->scope) && !memcmp(routes[i].dst, want->dst, 16);
 	free(routes);
@@ -124,14 +125,13 @@ static int host_route(struct nl_sock *sk, uint32_t ifindex, int family, const vo
 
 static int has_address(struct nl_sock *sk, uint32_t ifindex, const uint8_t *addr)
 {
-	struct canal_net_addr *addrs = calloc(4096, sizeof(*addrs));
-	struct row_array rows = { addrs, sizeof(*addrs), 4096, 0 };
+	struct canal_net_addr addrs[MAX_ADDRESSES];
+	struct device_dump dump = { { addrs, sizeof(*addrs), MAX_ADDRESSES, 0 }, ifindex };
 	int found = 0;
 
-	if (addrs && !addr_rows(sk, &rows))
-		for (uint32_t i = 0; i < rows.count && i < rows.capacity && !found; i++)
-			found = addrs[i].ifindex == ifindex && addrs[i].family == 6 && !memcmp(addrs[i].addr, addr, 16);
-	free(addrs);
+	if (!addr_rows(sk, &dump))
+		for (uint32_t i = 0; i < dump.rows.count && i < dump.rows.capacity && !found; i++)
+			found = addrs[i].family == 6 && !memcmp(addrs[i].addr, addr, 16);
 	return found;
 }
 

@@ -52,33 +52,47 @@ static int parse_route(struct nlmsghdr *hdr, struct canal_route *row)
 static int each_route(struct nlmsghdr *hdr, void *arg)
 {
 	struct rtmsg *head = nlmsg_data(hdr);
-	struct canal_route *row;
+	struct device_dump *dump = arg;
+	struct canal_route found = {}, *row;
+	int err;
 
 	// Cached exceptions (path MTU, redirects) are not routes.
 	if (!family_from_af(head->rtm_family) || head->rtm_flags & RTM_F_CLONED)
 		return 0;
-	row = row_next(arg);
-	return row ? parse_route(hdr, row) : 0;
+	err = parse_route(hdr, &found);
+	if (err || (dump->ifindex && found.ifindex != dump->ifindex))
+		return err;
+	row = row_next(&dump->rows);
+	if (row)
+		*row = found;
+	return 0;
 }
 
-int route_rows(struct nl_sock *sk, int family, struct row_array *rows)
+int route_rows(struct nl_sock *sk, int family, struct device_dump *dump)
 {
-	struct rtmsg head = { .rtm_family = family_to_af(family) };
+	struct {
+		struct rtmsg head;
+		struct rtattr oif;
+		uint32_t ifindex;
+	} request = { { .rtm_family = family_to_af(family) }, { RTA_LENGTH(4), RTA_OIF }, dump->ifindex };
 
-	return netlink_dump(sk, RTM_GETROUTE, &head, sizeof(head), each_route, rows, rows);
+	netlink_strict(sk);
+	return netlink_dump(sk, RTM_GETROUTE, &request, dump->ifindex ? sizeof(request) : sizeof(request.head), each_route, dump, &dump->rows);
 }
 
-int canal_route_list(int family, struct canal_route *out, uint32_t capacity, uint32_t *needed)
+int canal_route_list(int family, uint32_t ifindex, struct canal_route *out, uint32_t capacity, uint32_t *needed)
 {
-	struct row_array rows = { out, sizeof(*out), capacity, 0 };
+	struct device_dump dump = { { out, sizeof(*out), capacity, 0 }, ifindex };
 	struct nl_sock *sk;
 	int err = netlink_open(&sk);
 
 	if (err)
 		return err;
-	err = route_rows(sk, family, &rows);
+	err = route_rows(sk, family, &dump);
 	nl_socket_free(sk);
-	return err ? err : row_result(&rows, needed);
+	if (ifindex && err == -ENODEV)
+		return 0;
+	return err ? err : row_result(&dump.rows, needed);
 }
 
 static int talk(struct nl_sock *sk, const struct canal_route *route, int type, int flags, int scope)

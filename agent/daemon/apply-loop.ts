@@ -1,10 +1,8 @@
-import type { IpAddress } from '../base/address.js';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { compile, type DesiredState } from '../compile/compile.js';
 import type { NodeFacts, PolicyState } from '../compile/desired.js';
 import { PolicyCompiler } from '../compile/policy/compiler.js';
-import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import type { AgentSettings } from '../model/settings.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { TableName } from '../reconcile/order.js';
@@ -14,7 +12,8 @@ import { Scheduler } from '../reconcile/scheduler.js';
 import { ApplyRecord } from './apply-record.js';
 import { createLedgers, type Ledgers } from './ledgers.js';
 import type { LocalEndpoints } from './local-endpoints.js';
-import type { Change } from '../kernel/monitor.js';
+import { addNotice, ANY_DEVICE, type Change } from '../kernel/monitor.js';
+import { kernelFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
 import type { Device, NodeKernel } from './node-kernel.js';
 import type { OverlayPlanner, PlannedOverlay } from './overlay-planner.js';
 import { POLICY_TABLES, policyWay } from './policy-way.js';
@@ -49,9 +48,6 @@ const RELIST_MS = 60_000;
 /** A device that was made has an ifindex that the next round compiles with; more rounds than this would be a quarrel with somebody. */
 const MAX_ROUNDS = 4;
 
-/** What the choice of the uplink and the list of pods look at. */
-const FACTS: readonly Change[] = ['link', 'address', 'route'];
-
 /** What may have changed when the kernel says so: setting a device down takes routes, neighbours and FDB with it, without a word. */
 const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
   link: ['link', 'address', 'route', 'neighbour', 'fdb', 'attachment'],
@@ -77,6 +73,10 @@ export class ApplyLoop {
   #watching: Promise<void> | undefined;
   #snapshot: Snapshot | undefined;
   #facts: KernelFacts | undefined;
+  /** The kernel has said that they may be other ones. */
+  #factsMoved = true;
+  /** The uplink may be another, though devices and addresses are the same. */
+  #routesMoved = true;
   /** The policy that the maps hold, while nothing of it failed. */
   #standing: PolicyState | undefined;
   /** What the last compile looked at, but for policy. */
@@ -86,7 +86,7 @@ export class ApplyLoop {
   #relistAtMs = 0;
   readonly #waiting = new Set<() => void>();
   /** Notices since the last look. */
-  readonly #heard = new Set<Change>();
+  readonly #heard = new Map<Change, Set<number>>();
 
   constructor(private readonly options: ApplyLoopOptions) {
     const { kernel, clock } = options;
@@ -122,7 +122,8 @@ export class ApplyLoop {
 
   /** Pods came or went: applies at once what that changes, for CNI waits for it. */
   podsChanged(): void {
-    this.#forgetFacts();
+    this.#factsMoved = true;
+    this.#stale = true;
     this.applyNow();
   }
 
@@ -198,16 +199,18 @@ export class ApplyLoop {
   }
 
   #compile(snapshot: Snapshot): Omit<AppliedView, 'outcome'> {
-    const { kernel, planner, endpoints, settings } = this.options;
-    const known = (this.#facts ??= factsOf(kernel));
-    const { devices, addresses } = known;
+    const { planner, endpoints, settings } = this.options;
+    this.#refreshFacts();
+    const known = this.#facts!;
+    const { devices } = known;
     const last = this.#compiled;
     const facts = same(last?.facts, { nodeName: settings.nodeName, endpoints: endpoints.current(devices), hostAddresses: known.hostAddresses });
-    const replan = last?.known !== known || last.nodes !== snapshot.nodes;
-    const planned = replan ? planner.plan(snapshot, devices, addresses) : last.planned;
+    const replan = this.#routesMoved || last?.node !== known.node || last.nodes !== snapshot.nodes;
+    const planned = replan ? planner.plan(snapshot, known.node.devices, known.node.addresses) : last.planned;
+    this.#routesMoved = false;
     this.record.overlayProblem(planned.problem);
     if (settings.fastPath === 'on') this.record.directObstacle(planned.directObstacle);
-    this.#compiled = { known, nodes: snapshot.nodes, facts, planned };
+    this.#compiled = { node: known.node, nodes: snapshot.nodes, facts, planned };
     const policy = this.#compiler.compile(snapshot, facts);
     return { snapshot, facts, devices, planned, desired: this.#desired(facts, planned, policy) };
   }
@@ -215,7 +218,7 @@ export class ApplyLoop {
   /** The last state with another policy, where all else that goes into it is the same. */
   #desired(facts: NodeFacts, planned: PlannedOverlay, policy: PolicyState): DesiredState {
     const last = this.#view;
-    if (last?.facts === facts && last.planned === planned && last.desired.policy.endpoints === policy.endpoints) return { ...last.desired, policy };
+    if (last?.facts === facts && last.devices === this.#facts!.devices && last.planned === planned && last.desired.policy.endpoints === policy.endpoints) return { ...last.desired, policy };
     return compile({ facts, up: this.#facts!.up, policy, ...planned, settings: this.options.settings });
   }
 
@@ -250,25 +253,47 @@ export class ApplyLoop {
   #look(): readonly TableName[] {
     this.#listen();
     const nowMs = this.options.clock.monotonic();
-    const touched = new Set([...this.#heard].flatMap((notice) => TOUCHED[notice]));
-    if (FACTS.some((change) => this.#heard.has(change))) this.#forgetFacts();
+    const touched = new Set<TableName>();
+    for (const [change, devices] of this.#heard) {
+      for (const table of TOUCHED[change]) touched.add(table);
+      this.#reconciler.invalidate(TOUCHED[change], devices.has(ANY_DEVICE) ? undefined : devices);
+    }
+    this.#noteFacts();
     this.#heard.clear();
     if (nowMs >= this.#relistAtMs) {
       this.#relistAtMs = nowMs + RELIST_MS;
+      this.options.kernel.relist();
       this.#forgetFacts();
       this.#reconciler.invalidate();
     }
-    this.#reconciler.invalidate([...touched]);
     return [...touched];
   }
 
+  #noteFacts(): void {
+    if (this.#heard.has('link') || this.#heard.has('address')) this.#factsMoved = true;
+    if (uplinkRoutes(this.#heard.get('route') ?? new Set(), this.#facts, this.options.settings.interfacePrefix)) {
+      this.#routesMoved = true;
+      this.#stale = true;
+    }
+    this.#refreshFacts();
+  }
+
+  #refreshFacts(): void {
+    if (!this.#factsMoved && this.#facts !== undefined) return;
+    const now = kernelFacts(this.options.kernel, this.options.settings.interfacePrefix, this.#facts);
+    if (now !== this.#facts) this.#stale = true;
+    this.#facts = now;
+    this.#factsMoved = false;
+  }
+
   #forgetFacts(): void {
-    this.#facts = undefined;
+    this.#factsMoved = true;
+    this.#routesMoved = true;
     this.#stale = true;
   }
 
   #listen(): void {
-    for (const notice of this.options.kernel.notices()) this.#heard.add(notice);
+    for (const [change, devices] of this.options.kernel.notices()) for (const ifindex of devices) addNotice(this.#heard, change, ifindex);
   }
 
   async #watch(): Promise<void> {
@@ -283,25 +308,11 @@ export class ApplyLoop {
 
 const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
 
-/** What the kernel says of the node's devices. */
-interface KernelFacts {
-  readonly devices: readonly Device[];
-  readonly addresses: readonly DeviceAddress[];
-  readonly hostAddresses: readonly IpAddress[];
-  /** ifindexes of devices that are up. */
-  readonly up: ReadonlySet<number>;
-}
-
 interface Compiled {
-  readonly known: KernelFacts;
+  readonly node: KernelFacts['node'];
   readonly nodes: Snapshot['nodes'];
   readonly facts: NodeFacts;
   readonly planned: PlannedOverlay;
-}
-
-function factsOf(kernel: NodeKernel): KernelFacts {
-  const [devices, addresses] = [kernel.devices(), kernel.addresses()];
-  return { devices, addresses, hostAddresses: addresses.map((a) => a.address), up: new Set(devices.filter((d) => d.up).map((d) => d.ifindex)) };
 }
 
 /** The last facts themselves where they say the same. */

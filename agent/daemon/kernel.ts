@@ -11,15 +11,17 @@ import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-tab
 import { BpfObject, mountBpffs } from '../kernel/bpf-object.js';
 import { ConfigTable } from '../kernel/config-table.js';
 import { endpointTable, localTable, nexthopTable, nomasqTable } from '../kernel/endpoint-tables.js';
+import type { CanalLink, CanalNetAddr } from '../kernel/abi.generated.js';
 import { canEncapsulate } from '../kernel/encapsulation.js';
 import { FdbTable } from '../kernel/fdb-table.js';
+import { DeviceBook } from '../kernel/device-book.js';
 import { checkObjectLayouts } from '../kernel/layout-check.js';
 import { ipsecPolicies, IpsecWatch } from '../kernel/ipsec.js';
 import { LinkTable } from '../kernel/link-table.js';
 import { macText } from '../kernel/mac.js';
-import { ChangeMonitor } from '../kernel/monitor.js';
+import { addNotice, ANY_DEVICE, ChangeMonitor, type Change, type Notices } from '../kernel/monitor.js';
 import { NeighbourTable } from '../kernel/neighbour-table.js';
-import { IFF_UP, listAddresses, listLinks, listRoutes, routeTo, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN } from '../kernel/netlink.js';
+import { IFF_UP, listRoutes, routeTo, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN } from '../kernel/netlink.js';
 import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../kernel/policy-tables.js';
 import { Ring } from '../kernel/ring.js';
@@ -66,11 +68,14 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
   const objects = new Map(FAMILIES.map((family) => [family, loadObject(family, settings, pinDir, log)]));
   const object = objects.get(4)!;
   const source = { objects, writes };
+  const monitor = new ChangeMonitor();
+  const book = new DeviceBook(() => monitor.drain());
   const config = new ConfigTable(source);
   const carryOver = (): void => carryOverOf([...objects.values()], log);
   const attachments = new AttachmentTable(
     { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY, FROM_UPLINK, TO_UPLINK], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
     writes,
+    book,
   );
   const sockets = new SocketTable(
     { carryOver, families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => objects.get(family)!.program(name), linkDir: join(pinDir, 'sockets') },
@@ -80,11 +85,11 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     config,
     attachments,
     sysctls: new SysctlTable(sysctls, writes),
-    links: new LinkTable(writes),
-    addresses: new AddressTable(() => networks, writes),
-    fdb: new FdbTable(writes),
-    neighbours: new NeighbourTable(FAMILIES, writes),
-    routes: new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes),
+    links: new LinkTable(writes, book),
+    addresses: new AddressTable(() => networks, writes, book),
+    fdb: new FdbTable(writes, book),
+    neighbours: new NeighbourTable(FAMILIES, writes, book),
+    routes: new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes, book),
     nexthops: nexthopTable(source),
     nomasq: nomasqTable(source),
     rules: ruleTable(source),
@@ -99,7 +104,6 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     ranges: rangeTable(source),
     sockets,
   };
-  const monitor = new ChangeMonitor();
   const ipsec = new IpsecWatch();
   const encapsulates = canEncapsulate(object.program('canal_probe').fd);
   const ring = new Ring(object.map('canal_events'));
@@ -110,13 +114,14 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     maps: new ProgramMaps(object, writes),
     socketHooks: () => sockets.wanted(),
     translatedSockets: translatedSockets(source),
-    devices: () => listLinks().map(deviceOf),
-    addresses: () => listAddresses().map(addressOf).filter((address) => address !== undefined),
+    devices: follow(() => book.links(), deviceOf),
+    addresses: follow(() => book.addresses(), addressOf),
     routeTo: (target) => routeTo(target),
     defaultRoute: () => defaultRoute(),
     ipsecPolicies,
     encapsulates: () => encapsulates,
-    notices: () => new Set([...monitor.drain(), ...(ipsec.changed() ? ['route' as const] : []), ...(attachments.linksChanged() ? ['tc' as const] : [])]),
+    notices: () => withPolled(book.notices(), { route: ipsec.changed(), tc: attachments.linksChanged() }),
+    relist: () => book.forget(),
     settled: () => objects.forEach((loaded) => loaded.carryOver.close()),
     close: () => {
       monitor.close();
@@ -166,7 +171,30 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\
 /** Pods' devices and the overlay's: foreign routes through them go (removeExternalRoutes). */
 const ourDevicePattern = (prefix: string): RegExp => new RegExp(`^${escaped(prefix)}|${OVERLAY_DEVICE.source}`);
 
-const deviceOf = (link: ReturnType<typeof listLinks>[number]): Device => ({
+/** What each item means, worked out once for as long as it is there. */
+function follow<Raw extends object, T>(raws: () => readonly Raw[], meaning: (raw: Raw) => T | undefined): () => readonly T[] {
+  const known = new WeakMap<Raw, T>();
+  let last: { readonly from: readonly Raw[]; readonly items: readonly T[] } = { from: [], items: [] };
+  const itemOf = (raw: Raw): T | undefined => {
+    const item = known.get(raw) ?? meaning(raw);
+    if (item !== undefined) known.set(raw, item);
+    return item;
+  };
+  return () => {
+    const from = raws();
+    if (from !== last.from) last = { from, items: from.map(itemOf).filter((item) => item !== undefined) };
+    return last.items;
+  };
+}
+
+/** Adds what the kernel gives no notice of. */
+function withPolled(notices: Notices, polled: Partial<Record<Change, boolean>>): Notices {
+  const all = new Map([...notices].map(([change, devices]) => [change, new Set(devices)] as const));
+  for (const [change, happened] of Object.entries(polled) as [Change, boolean][]) if (happened) addNotice(all, change, ANY_DEVICE);
+  return all;
+}
+
+const deviceOf = (link: CanalLink): Device => ({
   ifindex: link.ifindex,
   name: link.name,
   mtu: link.mtu,
@@ -175,7 +203,7 @@ const deviceOf = (link: ReturnType<typeof listLinks>[number]): Device => ({
   mac: macText(link.mac),
 });
 
-function addressOf(raw: ReturnType<typeof listAddresses>[number]): DeviceAddress | undefined {
+function addressOf(raw: CanalNetAddr): DeviceAddress | undefined {
   const address = from16(raw.addr, raw.family === 6 ? 6 : 4);
   if (address === undefined) return undefined;
   const scope = raw.scope === RT_SCOPE_UNIVERSE ? 'global' : raw.scope === RT_SCOPE_LINK ? 'link' : 'host';

@@ -6,7 +6,7 @@ import type { BackendAddress, BackKey, FrontKey, FrontRow, LiveKey, RangeKey } f
 import type { AddressKey } from '../kernel/address-table.js';
 import type { AttachmentKey } from '../kernel/attachment-table.js';
 import type { FdbKey } from '../kernel/fdb-table.js';
-import type { Change } from '../kernel/monitor.js';
+import type { Notices } from '../kernel/monitor.js';
 import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
 import type { RouteKey } from '../kernel/route-table.js';
 import type { SocketKey, SocketRow } from '../kernel/socket-table.js';
@@ -60,6 +60,7 @@ export interface NodeKernel {
   socketHooks(): readonly { readonly key: SocketKey; readonly row: SocketRow }[];
   /** The node's own connected UDP sockets that talk to a backend. */
   translatedSockets(): readonly TranslatedSocket[];
+  /** By ifindex. What did not change is the same object as in the call before, here and in `addresses`. */
   devices(): readonly Device[];
   addresses(): readonly DeviceAddress[];
   /** `ip route get`; undefined: unreachable. */
@@ -71,5 +72,7 @@ export interface NodeKernel {
   /** Device of the IPv4 default route. */
   defaultRoute(): number | undefined;
   /** What changed, by anybody's hand, since the last call. Does not wait. */
-  notices(): ReadonlySet<Change>;
+  notices(): Notices;
+  /** Has everything of devices asked for anew. */
+  relist(): void;
 }

@@ -4,7 +4,8 @@ import type { AddressRow } from '../compile/desired.js';
 import type { Table } from '../reconcile/table.js';
 import { canalNetAddrCodec, type CanalNetAddr } from './abi.generated.js';
 import { from16, to16 } from './address-bytes.js';
-import { listAddresses, RT_SCOPE_LINK, sendRows } from './netlink.js';
+import { kernelDevices, type DeviceSource } from './device-book.js';
+import { RT_SCOPE_LINK, sendRows } from './netlink.js';
 import { OVERLAY_DEVICE, ourDevices } from './our-devices.js';
 import type { WriteCounter } from './write-counter.js';
 
@@ -24,6 +25,7 @@ export class AddressTable implements Table<AddressKey, AddressRow> {
   constructor(
     private readonly networks: () => readonly Cidr[],
     private readonly writes: WriteCounter,
+    private readonly devices: DeviceSource = kernelDevices,
   ) {}
 
   list(): Map<string, { readonly key: AddressKey; readonly row: AddressRow }> {
@@ -57,8 +59,8 @@ export class AddressTable implements Table<AddressKey, AddressRow> {
   }
 
   private ours(): AddressRow[] {
-    const devices = ourDevices(OVERLAY_DEVICE);
-    return listAddresses().filter((address) => devices.has(address.ifindex)).flatMap((raw) => this.ourRow(raw));
+    const devices = ourDevices(OVERLAY_DEVICE, this.devices);
+    return this.devices.addresses().filter((address) => devices.has(address.ifindex)).flatMap((raw) => this.ourRow(raw));
   }
 
   private ourRow(raw: CanalNetAddr): AddressRow[] {

@@ -4,9 +4,9 @@ import type { AttachmentRow } from '../compile/desired.js';
 import type { Table } from '../reconcile/table.js';
 import { canalAttachmentCodec, type CanalAttachment } from './abi.generated.js';
 import { decodeAll } from './codec.js';
+import { kernelDevices, type DeviceSource } from './device-book.js';
 import { eachRow } from './each-row.js';
 import { grow, native, nativeResult } from './library.js';
-import { listLinks } from './netlink.js';
 import type { WriteCounter } from './write-counter.js';
 
 export interface AttachmentKey {
@@ -59,25 +59,35 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   constructor(
     private readonly options: AttachmentOptions,
     private readonly writes: WriteCounter,
+    private readonly devices: DeviceSource = kernelDevices,
   ) {
     mkdirSync(options.linkDir, { recursive: true, mode: 0o700 });
   }
 
   /** A program of our name that is not the loaded one (an older version) shows as `name#id`, which equals no desired row. */
   list(): Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }> {
-    const devices = new Map(listLinks().map((link) => [link.ifindex, link.name]));
+    this.#links = [];
+    return this.listOn(new Set(this.names().keys()));
+  }
+
+  listOn(devices: ReadonlySet<number>): Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }> {
+    const names = this.names();
     const rows = new Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }>();
-    const all = this.attached([...devices.keys()]);
-    this.#links = linksOf(all);
+    const all = this.attached([...devices].filter((ifindex) => names.has(ifindex)));
+    this.#links = [...this.#links.filter((link) => !devices.has(Number.parseInt(link, 10))), ...linksOf(all)].sort();
     for (const found of all) {
       const key = { ifindex: found.ifindex, egress: found.egress !== 0 };
       const program = this.programOf(found);
       const text = this.keyText(key);
-      const row = { ...key, device: devices.get(found.ifindex) ?? '', program };
+      const row = { ...key, device: names.get(found.ifindex) ?? '', program };
       // Two programs of ours at one hook are one too many, whatever they are.
       rows.set(text, { key, row: rows.has(text) ? { ...row, program: `${program}#two` } : row });
     }
     return rows;
+  }
+
+  deviceOf(row: AttachmentRow): number {
+    return row.ifindex;
   }
 
   /** Whether one of our tcx links has gone since the last list: there is no notice of that. Looks twice a second, however often it is asked. */
@@ -117,7 +127,7 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   }
 
   remove(keys: readonly AttachmentKey[]): (Error | undefined)[] {
-    const devices = new Map(listLinks().map((link) => [link.ifindex, link.name]));
+    const devices = this.names();
     const there = this.attached(keys.map((key) => key.ifindex));
     return eachRow(keys, (key) => {
       for (const found of there) {
@@ -141,6 +151,10 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     return decodeAll(canalAttachmentCodec, buffer, count);
   }
 
+  private names(): ReadonlyMap<number, string> {
+    return new Map(this.devices.links().map((link) => [link.ifindex, link.name]));
+  }
+
   private programOf(found: CanalAttachment): string {
     const name = this.options.programs.find((program) => kernelName(program) === found.progName) ?? found.progName;
     return this.options.program(name).id === found.progId ? name : `${name}#${found.progId}`;
@@ -152,8 +166,10 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
 
   /** Links of devices that are gone hold nothing any more but their pin. */
   private removeOrphanPins(): void {
-    const devices = new Set(listLinks().map((link) => pinName(link.name)));
-    for (const pin of readdirSync(this.options.linkDir)) {
+    const pins = readdirSync(this.options.linkDir);
+    if (pins.length === 0) return;
+    const devices = new Set(this.devices.links().map((link) => pinName(link.name)));
+    for (const pin of pins) {
       if (!devices.has(pin.replace(/-(in|e)gress$/, ''))) rmSync(join(this.options.linkDir, pin), { force: true });
     }
   }

@@ -3,6 +3,7 @@ import type { FdbRow } from '../compile/desired.js';
 import type { Table } from '../reconcile/table.js';
 import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
 import { from16, isZero, to16 } from './address-bytes.js';
+import { kernelDevices, type DeviceSource } from './device-book.js';
 import { macBytes, macText } from './mac.js';
 import { FAMILY_BRIDGE, listNeighbours, NTF_SELF, NUD_PERMANENT, sendRows } from './netlink.js';
 import { OVERLAY_DEVICE, ourDevices } from './our-devices.js';
@@ -20,18 +21,29 @@ export interface FdbKey {
 export class FdbTable implements Table<FdbKey, FdbRow> {
   readonly name = 'fdb';
 
-  constructor(private readonly writes: WriteCounter) {}
+  constructor(
+    private readonly writes: WriteCounter,
+    private readonly devices: DeviceSource = kernelDevices,
+  ) {}
 
   list(): Map<string, { readonly key: FdbKey; readonly row: FdbRow }> {
-    const devices = ourDevices(OVERLAY_DEVICE);
+    return this.listOn(new Set(ourDevices(OVERLAY_DEVICE, this.devices).keys()));
+  }
+
+  listOn(devices: ReadonlySet<number>): Map<string, { readonly key: FdbKey; readonly row: FdbRow }> {
+    const ours = [...ourDevices(OVERLAY_DEVICE, this.devices).keys()].filter((ifindex) => devices.has(ifindex));
     const rows = new Map<string, { readonly key: FdbKey; readonly row: FdbRow }>();
-    for (const raw of listNeighbours(FAMILY_BRIDGE)) {
+    for (const raw of ours.flatMap((ifindex) => listNeighbours(FAMILY_BRIDGE, ifindex))) {
       const destination = from16(raw.dst, raw.dstFamily === 6 ? 6 : 4);
-      if (!devices.has(raw.ifindex) || (raw.state & NUD_PERMANENT) === 0 || isZero(raw.mac) || destination === undefined) continue;
+      if ((raw.state & NUD_PERMANENT) === 0 || isZero(raw.mac) || destination === undefined) continue;
       const row = { ifindex: raw.ifindex, mac: macText(raw.mac), destination };
       rows.set(this.keyText(row), { key: { ifindex: row.ifindex, mac: row.mac }, row });
     }
     return rows;
+  }
+
+  deviceOf(row: FdbRow): number {
+    return row.ifindex;
   }
 
   keyText(key: FdbKey): string {

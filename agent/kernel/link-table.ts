@@ -4,6 +4,7 @@ import type { Table } from '../reconcile/table.js';
 import { canalLinkCodec, type CanalLink } from './abi.generated.js';
 import { someAddress, to16 } from './address-bytes.js';
 import { encode } from './codec.js';
+import { kernelDevices, type DeviceSource } from './device-book.js';
 import { eachRow } from './each-row.js';
 import { native } from './library.js';
 import { macBytes, macText } from './mac.js';
@@ -28,10 +29,13 @@ interface VxlanLink extends VxlanLinkRow {
 export class LinkTable implements Table<string, VxlanLinkRow> {
   readonly name = 'link';
 
-  constructor(private readonly writes: WriteCounter) {}
+  constructor(
+    private readonly writes: WriteCounter,
+    private readonly devices: DeviceSource = kernelDevices,
+  ) {}
 
   list(): Map<string, { readonly key: string; readonly row: VxlanLinkRow }> {
-    const links = [...ourDevices(OVERLAY_DEVICE).values()].filter((link) => link.kind === 'vxlan');
+    const links = [...ourDevices(OVERLAY_DEVICE, this.devices).values()].filter((link) => link.kind === 'vxlan');
     return new Map(links.map((link) => [link.name, { key: link.name, row: rowOf(link) }]));
   }
 

@@ -4,6 +4,7 @@ import type { Table } from '../reconcile/table.js';
 import type { AddressKey } from './address-table.js';
 import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
 import { from16, to16 } from './address-bytes.js';
+import { kernelDevices, type DeviceSource } from './device-book.js';
 import { macBytes, macText } from './mac.js';
 import { listNeighbours, NUD_PERMANENT, sendRows } from './netlink.js';
 import { OVERLAY_DEVICE, ourDevices } from './our-devices.js';
@@ -16,13 +17,22 @@ export class NeighbourTable implements Table<AddressKey, NeighbourRow> {
   constructor(
     private readonly families: readonly Family[],
     private readonly writes: WriteCounter,
+    private readonly devices: DeviceSource = kernelDevices,
   ) {}
 
   list(): Map<string, { readonly key: AddressKey; readonly row: NeighbourRow }> {
-    const devices = ourDevices(OVERLAY_DEVICE);
-    const raws = this.families.flatMap((family) => listNeighbours(family));
-    const rows = raws.filter((raw) => devices.has(raw.ifindex) && (raw.state & NUD_PERMANENT) !== 0).flatMap(rowOf);
+    return this.listOn(new Set(ourDevices(OVERLAY_DEVICE, this.devices).keys()));
+  }
+
+  listOn(devices: ReadonlySet<number>): Map<string, { readonly key: AddressKey; readonly row: NeighbourRow }> {
+    const ours = [...ourDevices(OVERLAY_DEVICE, this.devices).keys()].filter((ifindex) => devices.has(ifindex));
+    const raws = ours.flatMap((ifindex) => this.families.flatMap((family) => listNeighbours(family, ifindex)));
+    const rows = raws.filter((raw) => (raw.state & NUD_PERMANENT) !== 0).flatMap(rowOf);
     return new Map(rows.map((row) => [this.keyText(row), { key: { ifindex: row.ifindex, address: row.address }, row }]));
+  }
+
+  deviceOf(row: NeighbourRow): number {
+    return row.ifindex;
   }
 
   keyText(key: AddressKey): string {

@@ -27,9 +27,18 @@ export function listLinks(): CanalLink[] {
 /** A device by name; undefined where there is none. */
 export function findLink(name: string): CanalLink | undefined {
   const buffer = Buffer.alloc(canalLinkCodec.size);
-  const result = nativeResult('canal_link_get', name, buffer);
+  return found(nativeResult('canal_link_get', name, buffer), buffer, name);
+}
+
+/** The device of this index; undefined where there is none. */
+export function linkAt(ifindex: number): CanalLink | undefined {
+  const buffer = Buffer.alloc(canalLinkCodec.size);
+  return found(nativeResult('canal_link_at', ifindex, buffer), buffer, `ifindex ${ifindex}`);
+}
+
+function found(result: number, buffer: Buffer, subject: string): CanalLink | undefined {
   if (result === -ENODEV) return undefined;
-  if (result < 0) throw kernelError('link get', name, -result);
+  if (result < 0) throw kernelError('link get', subject, -result);
   return decode(canalLinkCodec, buffer);
 }
 
@@ -43,18 +52,19 @@ export function deleteLink(ifindex: number, subject: string): void {
   native('canal_link_delete', subject, ifindex);
 }
 
-export function listAddresses(): CanalNetAddr[] {
-  return list(canalNetAddrCodec, (buffer, capacity, needed) => nativeResult('canal_addr_list', buffer, capacity, needed), 'canal_addr_list');
+/** @param ifindex of this device only; 0: of all */
+export function listAddresses(ifindex = 0): CanalNetAddr[] {
+  return list(canalNetAddrCodec, (buffer, capacity, needed) => nativeResult('canal_addr_list', ifindex, buffer, capacity, needed), 'canal_addr_list');
 }
 
-/** Routes of all tables. */
-export function listRoutes(family: Family): CanalRoute[] {
-  return list(canalRouteCodec, (buffer, capacity, needed) => nativeResult('canal_route_list', family, buffer, capacity, needed), 'canal_route_list');
+/** Routes of all tables. @param ifindex through this device only; 0: through any */
+export function listRoutes(family: Family, ifindex = 0): CanalRoute[] {
+  return list(canalRouteCodec, (buffer, capacity, needed) => nativeResult('canal_route_list', family, ifindex, buffer, capacity, needed), 'canal_route_list');
 }
 
-/** Neighbours (4, 6) or FDB entries ({@link FAMILY_BRIDGE}). */
-export function listNeighbours(family: Family | typeof FAMILY_BRIDGE): CanalNeigh[] {
-  return list(canalNeighCodec, (buffer, capacity, needed) => nativeResult('canal_neigh_list', family, 0, buffer, capacity, needed), 'canal_neigh_list');
+/** Neighbours (4, 6) or FDB entries ({@link FAMILY_BRIDGE}). @param ifindex of this device only; 0: of all */
+export function listNeighbours(family: Family | typeof FAMILY_BRIDGE, ifindex = 0): CanalNeigh[] {
+  return list(canalNeighCodec, (buffer, capacity, needed) => nativeResult('canal_neigh_list', family, ifindex, buffer, capacity, needed), 'canal_neigh_list');
 }
 
 /** `ip route get`: how the node would reach an address; undefined where it has no route. */
@@ -88,11 +98,12 @@ export function sendRows<T>(
   });
 }
 
-const lastCount = new Map<string, number>();
+const mostRows = new Map<string, number>();
 
-/** Starts with room for as many rows as last time. */
+/** Starts with room for as many rows as there ever were. */
 function list<T>(codec: Codec<T>, call: (buffer: Buffer, capacity: number, needed: Buffer) => number, what: string): T[] {
-  const { buffer, count } = grow(what, codec.size, (lastCount.get(what) ?? 64) + 64, call);
-  lastCount.set(what, count);
+  const most = mostRows.get(what) ?? 64;
+  const { buffer, count } = grow(what, codec.size, most + 64, call);
+  mostRows.set(what, Math.max(most, count));
   return decodeAll(codec, buffer, count);
 }

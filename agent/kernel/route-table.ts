@@ -3,6 +3,7 @@ import type { RouteRow } from '../compile/desired.js';
 import type { Table } from '../reconcile/table.js';
 import { canalRouteCodec, type CanalRoute } from './abi.generated.js';
 import { from16, to16 } from './address-bytes.js';
+import { kernelDevices, type DeviceSource } from './device-book.js';
 import { listRoutes, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN, sendRows } from './netlink.js';
 import { ourDevices } from './our-devices.js';
 import type { WriteCounter } from './write-counter.js';
@@ -39,13 +40,23 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
   constructor(
     private readonly options: RouteOptions,
     private readonly writes: WriteCounter,
+    private readonly devices: DeviceSource = kernelDevices,
   ) {}
 
   list(): Map<string, { readonly key: RouteKey; readonly row: RouteRow }> {
-    return new Map(this.ours().map((raw) => {
-      const row = rowOf(raw);
-      return [this.keyText(row), { key: { destination: row.destination, metric: row.metric }, row }];
-    }));
+    return this.rows(this.ours());
+  }
+
+  /** A route of ours through another's device may stand with no device in the wish, so then all are asked for. */
+  listOn(devices: ReadonlySet<number>): Map<string, { readonly key: RouteKey; readonly row: RouteRow }> | undefined {
+    const names = new Map(this.devices.links().map((link) => [link.ifindex, link.name]));
+    const there = [...devices].filter((ifindex) => names.has(ifindex));
+    if (there.some((ifindex) => !this.options.devices.test(names.get(ifindex)!))) return undefined;
+    return this.rows(there.flatMap((ifindex) => this.ours(ifindex)));
+  }
+
+  deviceOf(row: RouteRow): number {
+    return row.ifindex;
   }
 
   keyText(key: RouteKey): string {
@@ -77,10 +88,17 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
     return texts.map((text) => failed.get(text));
   }
 
-  private ours(): CanalRoute[] {
-    const devices = ourDevices(this.options.devices);
+  private rows(raws: readonly CanalRoute[]): Map<string, { readonly key: RouteKey; readonly row: RouteRow }> {
+    return new Map(raws.map((raw) => {
+      const row = rowOf(raw);
+      return [this.keyText(row), { key: { destination: row.destination, metric: row.metric }, row }];
+    }));
+  }
+
+  private ours(ifindex = 0): CanalRoute[] {
+    const devices = ourDevices(this.options.devices, this.devices);
     const networks = this.options.networks();
-    return this.options.families.flatMap((family) => listRoutes(family)).filter((raw) => isOurs(raw, devices, networks));
+    return this.options.families.flatMap((family) => listRoutes(family, ifindex)).filter((raw) => isOurs(raw, devices, networks));
   }
 
   private send(name: 'canal_route_replace' | 'canal_route_delete', rows: readonly CanalRoute[]): (Error | undefined)[] {

@@ -1,5 +1,6 @@
 import { failedAgain, type Failure } from './backoff.js';
 import { diff, type Changes, type Keyed, type Rows } from './diff.js';
+import { KnownRows } from './known-rows.js';
 import type { Relations } from './relations.js';
 import type { Table } from './table.js';
 import { TokenCounts } from './token-counts.js';
@@ -13,7 +14,8 @@ export interface AnyLedger {
   readonly failures: ReadonlyMap<string, Failure>;
   /** Rows in the kernel as last known; undefined before the first list. */
   readonly size: number | undefined;
-  invalidate(): void;
+  /** @param devices only what lies on these is stale, where the table can tell */
+  invalidate(devices?: ReadonlySet<number>): void;
   refresh(): void;
   changes(): Changes;
   cause(key: string, verb: 'upsert' | 'remove'): Cause;
@@ -46,7 +48,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   readonly name: string;
   #desired = new Map<string, Keyed<Key, Row>>();
   #settled: Rows<Key, Row> | undefined;
-  #actual: Map<string, Keyed<Key, Row>> | undefined;
+  readonly #known: KnownRows<Key, Row>;
   readonly #failures = new Map<string, Failure>();
   /** Keys that this apply has found different and not yet made right; those that earlier applies left so. */
   #open = new Set<string>();
@@ -55,15 +57,15 @@ export class Ledger<Key, Row> implements AnyLedger {
   #suspects: Set<string> | undefined;
   /** Keys whose wish was patched since the last apply. */
   readonly #patched = new Set<string>();
-  /** What the wish provides and what the kernel's rows refer to; made when first asked for, and then kept up. */
+  /** What the wish provides; made when first asked for, and then kept up. */
   #provided: TokenCounts | undefined;
-  #referred: TokenCounts | undefined;
 
   constructor(
     readonly table: Table<Key, Row>,
     private readonly relations: Relations<Key, Row> = {},
   ) {
     this.name = table.name;
+    this.#known = new KnownRows(table, ({ key, row }) => relations.refers?.(key, row) ?? []);
   }
 
   get failures(): ReadonlyMap<string, Failure> {
@@ -125,15 +127,15 @@ export class Ledger<Key, Row> implements AnyLedger {
     this.#provided = undefined;
   }
 
-  invalidate(): void {
-    this.#actual = undefined;
-    this.#suspects = undefined;
-    this.#referred = undefined;
+  invalidate(devices?: ReadonlySet<number>): void {
+    this.#known.forget(devices);
   }
 
   /** @throws what the table's `list` throws */
   refresh(): void {
-    this.#actual ??= new Map(this.table.list());
+    const looked = this.#known.refresh();
+    if (looked === undefined) this.#suspects = undefined;
+    else for (const text of looked) this.#suspects?.add(text);
   }
 
   changes(): Changes {
@@ -205,9 +207,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   refersNow(token: string): boolean {
-    if (this.relations.refers === undefined || this.relations.countsNoUse === true || this.#actual === undefined) return false;
-    this.#referred ??= new TokenCounts(Array.from(this.#actual.values(), (row) => this.#tokens(row)));
-    return this.#referred.has(token);
+    return this.relations.refers !== undefined && this.relations.countsNoUse !== true && this.#known.refersTo(token);
   }
 
   judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean {
@@ -230,17 +230,8 @@ export class Ledger<Key, Row> implements AnyLedger {
     }
   }
 
-  #tokens({ key, row }: Keyed<Key, Row>): readonly string[] {
-    return this.relations.refers!(key, row);
-  }
-
-  /** The kernel has the row now, or has none. */
-  #store(text: string, row: Keyed<Key, Row> | undefined): void {
-    const before = this.#actual!.get(text);
-    if (this.#referred !== undefined && before !== undefined) this.#referred.remove(this.#tokens(before));
-    if (this.#referred !== undefined && row !== undefined) this.#referred.add(this.#tokens(row));
-    if (row === undefined) this.#actual!.delete(text);
-    else this.#actual!.set(text, row);
+  get #actual(): Rows<Key, Row> | undefined {
+    return this.#known.rows;
   }
 
   #differences(): Changes {
@@ -274,7 +265,7 @@ export class Ledger<Key, Row> implements AnyLedger {
       this.#failures.delete(key);
       this.#open.delete(key);
       this.#suspects?.delete(key);
-      this.#store(key, wish);
+      this.#known.store(key, wish);
     });
   }
 }

@@ -31,10 +31,10 @@ export class Reconciler {
     this.#ledgers = new Map(ledgers.map((ledger) => [ledger.name, ledger]));
   }
 
-  /** Forgets what these tables hold, so that the next apply asks the kernel. All of them without names. */
-  invalidate(names?: readonly TableName[]): void {
+  /** Forgets what these tables hold, or what they hold on some devices, so that the next apply asks the kernel. All of them without names. */
+  invalidate(names?: readonly TableName[], devices?: ReadonlySet<number>): void {
     for (const ledger of this.#ledgers.values()) {
-      if (names === undefined || names.some((name) => name === ledger.name)) ledger.invalidate();
+      if (names === undefined || names.some((name) => name === ledger.name)) ledger.invalidate(devices);
     }
   }
 

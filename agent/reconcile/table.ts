@@ -15,6 +15,10 @@ export interface Table<Key, Row> {
   readonly name: string;
   /** Rows of ours in the kernel now. */
   list(): Map<string, { readonly key: Key; readonly row: Row }>;
+  /** The same of some devices only, for tables whose rows lie on devices: what a notice about these is worth looking at. Undefined: only `list` can tell. */
+  listOn?(devices: ReadonlySet<number>): Map<string, { readonly key: Key; readonly row: Row }> | undefined;
+  /** ifindex of the device that a row lies on; there where `listOn` is. */
+  deviceOf?(row: Row): number;
   /** Canonical text of a key, as used in `list`. */
   keyText(key: Key): string;
   /** Whether the kernel's row is what was asked for (attributes we do not set are not compared). */

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { findLink } from '../../agent/kernel/netlink.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { openPinned } from '../../agent/kernel/pins.js';
-import { ChangeMonitor, type Change } from '../../agent/kernel/monitor.js';
+import { ANY_DEVICE, ChangeMonitor, type Notices } from '../../agent/kernel/monitor.js';
 import { Ring } from '../../agent/kernel/ring.js';
 import { testRun, testRunMany } from '../../agent/kernel/test-run.js';
 import { takeNamespace } from '../support/own-namespace.js';
@@ -21,7 +22,7 @@ afterAll(() => runQuietly('ip link del no-one'));
 
 describe('the monitor', () => {
   /** Other test files change this namespace too, so only presence says something. */
-  const changes = (command: string): ReadonlySet<Change> => {
+  const changes = (command: string): Notices => {
     monitor!.drain();
     run(command);
     return monitor!.drain();
@@ -29,13 +30,35 @@ describe('the monitor', () => {
 
   it('tells what kind of thing changed', () => {
     monitor = new ChangeMonitor();
-    expect(changes('ip link add no-one type veth peer name no-two')).toContain('link');
+    expect(changes('ip link add no-one type veth peer name no-two').has('link')).toBe(true);
     run('ip link set no-two up');
-    expect(changes('ip link set no-one up')).toContain('link');
-    expect(changes('ip addr add 10.78.0.1/24 dev no-one')).toContain('address');
-    expect(changes('ip route add 10.79.0.0/16 via 10.78.0.2')).toContain('route');
-    expect(changes('ip neigh add 10.78.0.2 lladdr 02:00:00:00:00:01 dev no-one')).toContain('neighbour');
-    expect(changes('tc qdisc add dev no-one clsact')).toContain('tc');
+    const { ifindex } = findLink('no-one')!;
+    expect(changes('ip link set no-one up').get('link')).toContain(ifindex);
+    expect(changes('ip addr add 10.78.0.1/24 dev no-one').get('address')).toContain(ifindex);
+    expect(changes('ip route add 10.79.0.0/16 via 10.78.0.2').get('route')).toContain(ifindex);
+    expect(changes('ip neigh add 10.78.0.2 lladdr 02:00:00:00:00:01 dev no-one').get('neighbour')).toContain(ifindex);
+    expect(changes('tc qdisc add dev no-one clsact').get('tc')).toContain(ifindex);
+  });
+
+  it('does not name the device of a route that takes another one\'s place, nor of one that has none', () => {
+    monitor = new ChangeMonitor();
+    run('ip route add 10.80.0.0/16 dev no-one');
+    expect(changes('ip route replace 10.80.0.0/16 dev lo').get('route')).toContain(ANY_DEVICE);
+    expect(changes('ip route add blackhole 10.81.0.0/16').get('route')).toContain(ANY_DEVICE);
+    run('ip route del 10.80.0.0/16');
+    run('ip route del blackhole 10.81.0.0/16');
+  });
+
+  it('says that it may be any device when there is no room for all that were named', () => {
+    monitor = new ChangeMonitor(2);
+    run('ip addr add 10.78.0.9/32 dev lo');
+    run('ip link add no-three type veth peer name no-four');
+    run('ip link set no-three up');
+    run('ip link set no-four up');
+    const notices = monitor.drain();
+    for (const change of ['link', 'address', 'route', 'neighbour', 'tc'] as const) expect(notices.get(change)).toContain(ANY_DEVICE);
+    run('ip addr del 10.78.0.9/32 dev lo');
+    run('ip link del no-three');
   });
 
   it('costs microseconds when there is nothing', () => {
@@ -50,9 +73,9 @@ describe('the monitor', () => {
 
   it('calls back while it watches, and not after it is closed', async () => {
     monitor = new ChangeMonitor();
-    const seen = new Promise<ReadonlySet<Change>>((resolve) => monitor!.watch(5, (set) => set.has('address') && resolve(set)));
+    const seen = new Promise<Notices>((resolve) => monitor!.watch(5, (seen) => seen.has('address') && resolve(seen)));
     run('ip addr add 10.78.0.9/32 dev lo');
-    expect(await seen).toContain('address');
+    expect((await seen).has('address')).toBe(true);
     run('ip addr del 10.78.0.9/32 dev lo');
     monitor.close();
     expect(monitor.drain().size).toBe(0);

@@ -3,7 +3,7 @@ import type { ConfigRow } from '../../../agent/compile/config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../../../agent/compile/desired.js';
 import type { DeviceAddress } from '../../../agent/compile/overlay/uplink.js';
 import type { Device, KernelTables, NodeKernel } from '../../../agent/daemon/node-kernel.js';
-import type { Change } from '../../../agent/kernel/monitor.js';
+import { ANY_DEVICE, type Change, type Notices } from '../../../agent/kernel/monitor.js';
 import type { AddressKey } from '../../../agent/kernel/address-table.js';
 import type { AttachmentKey } from '../../../agent/kernel/attachment-table.js';
 import type { FdbKey } from '../../../agent/kernel/fdb-table.js';
@@ -95,11 +95,13 @@ export class MemoryKernel implements NodeKernel {
     return this.uplinkUp ? this.uplink.ifindex : undefined;
   }
 
-  notices(): ReadonlySet<Change> {
-    const taken = new Set(this.changes);
+  notices(): Notices {
+    const taken = new Map([...this.changes].map((change) => [change, new Set([ANY_DEVICE])]));
     this.changes.clear();
     return taken;
   }
+
+  relist(): void {}
 
   addPod(name: string, ifindex: number, up = true): void {
     this.pods.push({ ifindex, name, mtu: 1450, up, kind: 'veth', mac: 'ee:ee:ee:ee:ee:ee' });

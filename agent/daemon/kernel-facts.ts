@@ -1,0 +1,48 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { IpAddress } from '../base/address.js';
+import type { DeviceAddress } from '../compile/overlay/uplink.js';
+import { ANY_DEVICE } from '../kernel/monitor.js';
+import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
+import type { Device, NodeKernel } from './node-kernel.js';
+
+/** What the kernel says of the node's devices. */
+export interface KernelFacts {
+  readonly devices: readonly Device[];
+  /** Devices and addresses that can carry the overlay: all but pods'. */
+  readonly node: { readonly devices: readonly Device[]; readonly addresses: readonly DeviceAddress[] };
+  /** Of the families whose programs are loaded. */
+  readonly hostAddresses: readonly IpAddress[];
+  /** ifindexes of devices that are up. */
+  readonly up: ReadonlySet<number>;
+}
+
+/** Looks again. Each part, and the whole, is the last one's where it says the same. */
+export function kernelFacts(kernel: Pick<NodeKernel, 'devices' | 'addresses' | 'families'>, podPrefix: string, last: KernelFacts | undefined): KernelFacts {
+  const devices = kept(last?.devices, kernel.devices());
+  const addresses = kernel.addresses();
+  const pods = new Set(devices.filter(({ name }) => name.startsWith(podPrefix)).map(({ ifindex }) => ifindex));
+  const ofNode = <T extends { readonly ifindex: number }>(items: readonly T[]): readonly T[] => items.filter(({ ifindex }) => !pods.has(ifindex));
+  const node = { devices: kept(last?.node.devices, ofNode(devices)), addresses: kept(last?.node.addresses, ofNode(addresses)) };
+  const now: KernelFacts = {
+    devices,
+    node: last?.node.devices === node.devices && last.node.addresses === node.addresses ? last.node : node,
+    hostAddresses: kept(last?.hostAddresses, addresses.map(({ address }) => address).filter(({ family }) => kernel.families.has(family))),
+    up: last?.devices === devices ? last.up : new Set(devices.filter(({ up }) => up).map(({ ifindex }) => ifindex)),
+  };
+  return last !== undefined && (Object.keys(now) as (keyof KernelFacts)[]).every((part) => now[part] === last[part]) ? last : now;
+}
+
+/** Whether routes through one of these devices can decide which uplink the node has: not those to pods and to other nodes' pods, which we write. */
+export function uplinkRoutes(ifindexes: ReadonlySet<number>, known: KernelFacts | undefined, podPrefix: string): boolean {
+  const names = new Map(known?.devices.map(({ ifindex, name }) => [ifindex, name]));
+  return [...ifindexes].some((ifindex) => {
+    const name = names.get(ifindex);
+    return ifindex === ANY_DEVICE || name === undefined || !(name.startsWith(podPrefix) || OVERLAY_DEVICE.test(name));
+  });
+}
+
+function kept<T>(last: readonly T[] | undefined, now: readonly T[]): readonly T[] {
+  if (last === now) return now;
+  const same = last?.length === now.length && now.every((item, i) => item === last[i] || isDeepStrictEqual(item, last[i]));
+  return same ? last : now;
+}
