@@ -82,6 +82,7 @@ struct canal_attachment {  // a program at a device's tc hook
 
 // ---- sysctl-like and process helpers
 int canal_version(void);
+int canal_is_bpffs(const char *path);                    // 1: bpf is mounted at path; 0: it is not, or there is no such path
 int canal_mount_bpffs(const char *path);                 // mounts bpf at path unless one is there
 
 // ---- BPF objects (libbpf)

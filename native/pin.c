@@ -12,11 +12,16 @@
 
 int canal_version(void) { return 1; }
 
-int canal_mount_bpffs(const char *path)
+int canal_is_bpffs(const char *path)
 {
 	struct statfs info;
 
-	if (!statfs(path, &info) && (uint32_t)info.f_type == BPF_FS_MAGIC)
+	return !statfs(path, &info) && (uint32_t)info.f_type == BPF_FS_MAGIC;
+}
+
+int canal_mount_bpffs(const char *path)
+{
+	if (canal_is_bpffs(path))
 		return 0;
 	if (mkdir(path, 0755) && errno != EEXIST)
 		return -errno;

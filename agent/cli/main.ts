@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   bench: async () => (await import('./bench.js')).registerBench,
   'install-cni': async () => (await import('./install-cni.js')).registerInstallCni,
   cleanup: async () => (await import('./commands/cleanup.js')).register,
+  'mount-bpffs': async () => (await import('./commands/mount-bpffs.js')).register,
   version: async () => (await import('./commands/version.js')).register,
 };
 

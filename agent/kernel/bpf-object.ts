@@ -104,6 +104,11 @@ export class BpfObject {
   }
 }
 
+/** Whether a bpffs is mounted at `path`. */
+export function isBpffs(path: string): boolean {
+  return native('canal_is_bpffs', path, path) === 1;
+}
+
 /** Mounts a bpffs at `path` unless one is there. */
 export function mountBpffs(path: string): void {
   native('canal_mount_bpffs', path, path);

@@ -11,6 +11,7 @@ const number = { i: 'int', u: 'uint32', U: 'uint64', s: 'string', p: 'pointer' }
 const signatures = {
   canal_version: '',
   canal_mount_bpffs: 's',
+  canal_is_bpffs: 's',
   canal_object_open: 'sspu',
   canal_object_maps: 'ipup',
   canal_object_map_size: 'isu',
