@@ -11,6 +11,7 @@ const OURS = ['canal', 'calico'];
 const TEMPLATE = `{
   "name": "k8s-pod-network",
   "cniVersion": "1.0.0",
+  "cniVersions": ["1.0.0", "1.1.0"],
   "plugins": [
     {
       "type": "canal",

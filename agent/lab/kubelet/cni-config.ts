@@ -36,7 +36,16 @@ export function parseNetwork(file: string, text: string): NetworkList | undefine
   if (json === undefined) return undefined;
   const plugins = Array.isArray(json['plugins']) ? json['plugins'] : [json];
   if (plugins.length === 0 || !plugins.every(isPlugin)) return undefined;
-  return { file, name: textOr(json['name'], ''), cniVersion: textOr(json['cniVersion'], '0.2.0'), plugins };
+  return { file, name: textOr(json['name'], ''), cniVersion: newest(textOr(json['cniVersion'], '0.2.0'), json['cniVersions']), plugins };
+}
+
+/** The newest version of CNI that this runtime speaks. */
+const NEWEST = '1.1.0';
+
+/** Of the versions that a list offers (`cniVersions`, since CNI 1.1) the newest that is spoken here. */
+function newest(version: string, offered: unknown): string {
+  const known = (Array.isArray(offered) ? offered : []).filter((one): one is string => typeof one === 'string' && atLeast(NEWEST, one));
+  return known.reduce((best, one) => (atLeast(one, best) ? one : best), version);
 }
 
 const textOr = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { installCni, type InstallReport } from '../../../agent/cni/install.js';
 import { renderConfig } from '../../../agent/cni/install-config.js';
 
@@ -39,6 +40,13 @@ describe('install-cni', () => {
     expect(readdirSync(net)).toEqual(['10-canal.conflist']);
     expect(statSync(join(net, '10-canal.conflist')).mode & 0o777).toBe(0o600);
     expect(JSON.parse(read(join(net, '10-canal.conflist')))).toMatchObject({ name: 'k8s-pod-network', plugins: [{ type: 'canal', nodename: 'n1', mtu: 0 }] });
+  });
+
+  it("offers CNI 1.1 to runtimes that know of STATUS and GC, and 1.0 to those that do not: by default and in the manifest", () => {
+    const manifest = parseAllDocuments(readFileSync('deploy/canal.yaml', 'utf8')).map((d) => d.toJS() as { data?: Record<string, string> }).find(({ data }) => data !== undefined)!;
+    for (const template of [undefined, manifest.data!['cni_network_config']]) {
+      expect(JSON.parse(renderConfig(template, { KUBERNETES_NODE_NAME: 'n1', CNI_MTU: '0' }, '/etc/cni/net.d'))).toMatchObject({ cniVersion: '1.0.0', cniVersions: ['1.0.0', '1.1.0'] });
+    }
   });
 
   it('changes nothing the second time', () => {
