@@ -15,10 +15,14 @@ export const given = {
   restart: process.env['RESTART']?.split(/\s+/),
   /** A command that takes stop, start and compact. */
   controlPlane: (process.env['CONTROL_PLANE'] ?? '').split(/\s+/).filter((word) => word !== ''),
+  /** The address by which the nodes reach this process, for an API server with faults. */
+  frontHost: process.env['FRONT_HOST'] ?? '',
   /** The API server's audit log, at level Metadata or more, as a file here. */
   auditLog: process.env['AUDIT_LOG'] ?? '',
   /** github.com/containernetworking/cni/cnitool, built for the nodes. */
   cnitool: process.env['CNITOOL'] ?? '',
+  /** cni-client/, built for the nodes. */
+  cniClient: process.env['CNI_CLIENT'] ?? '',
   e2eTest: process.env['E2E_TEST'] ?? '',
   e2eArgs: (process.env['E2E_ARGS'] ?? '').split(/\s+/).filter((word) => word !== ''),
 } as const;

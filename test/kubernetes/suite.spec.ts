@@ -1,6 +1,7 @@
 import { beforeAll, describe } from 'vitest';
 import { kubectl } from './cluster.js';
 import { cni } from './steps/cni.js';
+import { degraded } from './steps/degraded.js';
 import { faults } from './steps/faults.js';
 import { install } from './steps/install.js';
 import { permissions } from './steps/permissions.js';
@@ -23,6 +24,7 @@ describe('traffic', traffic);
 describe('upgrade', upgrade);
 describe('cni', cni);
 describe('faults', faults);
+describe('degraded', degraded);
 describe('size', size);
 describe('suites', suites);
 describe('permissions', permissions);

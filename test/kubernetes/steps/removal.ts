@@ -52,10 +52,14 @@ export function removal(before: () => ReadonlyMap<string, NodeState> | undefined
     for (const [name, state] of was!) expect(is.get(name), name).toEqual(state);
   });
 
-  it('can be installed again', async () => {
+  it('can be installed again, also where no bpffs is mounted', async () => {
+    const [{ name: bare } = { name: '' }] = await nodes();
+    await shellOn(bare, 'umount /sys/fs/bpf');
     await applyText(manifest());
     await kubectl('-n', 'kube-system', 'rollout', 'status', 'daemonset/canal', '--timeout=120s');
     await kubectl('wait', '--for=condition=Ready', 'node', '--all', '--timeout=120s');
+    // On the node itself, so that pins outlive the agent's container.
+    expect(await shellOn(bare, 'stat -f -c %T /sys/fs/bpf; ls /sys/fs/bpf/canal')).toMatch(/^bpf_fs\n[^]*programs/);
     // Pods of before have no network any more.
     await kubectl('-n', 'kube-system', 'delete', 'pod', '--ignore-not-found', '-l', 'k8s-app=kube-dns', '--wait=false');
   });
