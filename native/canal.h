@@ -234,6 +234,7 @@ struct canal_pod_link {
 	uint8_t pod_up;        // out of check
 	uint32_t host_ifindex; // out
 	uint32_t pod_ifindex;  // out
+	uint32_t peer_ifindex; // out of check: IFLA_LINK of the pod's device, which is the other end's ifindex in its own namespace
 };
 // Makes the veth pair inside netns with its peer in this namespace, both down
 // (an old host device of that name is removed first), with MACs, MTU and the

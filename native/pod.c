@@ -186,6 +186,7 @@ static int check_inside(void *arg)
 	if (!err) {
 		link->pod_ifindex = found.ifindex;
 		link->mtu = found.mtu;
+		link->peer_ifindex = found.lower_ifindex;
 		link->pod_up = !!(found.flags & IFF_UP);
 		memcpy(link->pod_mac, found.mac, 6);
 		err = check_addresses(sk, link);

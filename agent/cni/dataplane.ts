@@ -31,6 +31,11 @@ export interface EndpointDataplane {
   inspect(endpoint: LocalEndpoint): Promise<LinkFacts>;
   /** Pod devices on this node (name begins with the pod prefix), whoever made them. */
   survey(): Promise<readonly PodDevice[]>;
+  /**
+   * What can be found out about pod devices that somebody else made, by ifindex.
+   * @param netns paths of network namespaces to look into, besides those that runtimes name
+   */
+  examine(devices: readonly PodDevice[], netns: readonly string[]): Promise<ReadonlyMap<number, ForeignLink>>;
 }
 
 export interface LinkSpec {
@@ -85,6 +90,20 @@ export interface PodDevice {
   readonly name: string;
   readonly ifindex: number;
   /** Single addresses that the host routes to it. */
+  readonly addresses: readonly IpAddress[];
+}
+
+/** A link as it is found. */
+export interface ForeignLink {
+  readonly hostMac: string;
+  readonly mtu: number;
+  /** Where its other end is; empty: in no namespace that can be seen. */
+  readonly netns: string;
+  /** The device there; empty where netns is. */
+  readonly ifname: string;
+  /** Empty: not known. */
+  readonly podMac: string;
+  /** On the pod's device, the first of each family; none where netns is empty. */
   readonly addresses: readonly IpAddress[];
 }
 

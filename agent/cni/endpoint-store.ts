@@ -47,6 +47,11 @@ export class EndpointStore {
     return [...this.records.values()];
   }
 
+  /** Whether an attachment stands for a device, or one of that name is being made or taken down. */
+  standsFor(hostDevice: string, ifindex: number): boolean {
+    return this.all().some(({ state, endpoint }) => endpoint.hostDevice === hostDevice && (state === 'pending' || endpoint.ifindex === ifindex));
+  }
+
   /** Endpoints whose ADD is complete: what compile has to know of. */
   ready(): readonly LocalEndpoint[] {
     return this.all()

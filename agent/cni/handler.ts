@@ -16,10 +16,10 @@ import { SUPPORTED_VERSIONS, versionAnswer } from './version.js';
  * Serves requests concurrently, but those of one container, and those that concern one host
  * device, in turn (always in that order, so none waits for the other for good). DELs that were
  * queued for a container come before its next ADD.
+ * @param turns for others who work on devices too
  */
-export function createHandler(context: CniContext, queue: DelQueue): CniHandler {
-  const turns = new Serial();
-  const inDeviceTurn = <T>(device: () => string, work: () => Promise<T>): Promise<T> => turns.run(`device ${device()}`, work);
+export function createHandler(context: CniContext, queue: DelQueue, turns = new Serial()): CniHandler {
+  const inDeviceTurn = <T>(device: () => string, work: () => Promise<T>): Promise<T> => turns.run(deviceTurn(device()), work);
   const inContainerTurn = <T>(containerId: string, work: () => Promise<T>): Promise<T> => turns.run(`container ${containerId}`, work);
   const gcTurn: InTurn = ({ endpoint }, work) => inContainerTurn(endpoint.containerId, () => inDeviceTurn(() => endpoint.hostDevice, work));
 
@@ -38,6 +38,9 @@ export function createHandler(context: CniContext, queue: DelQueue): CniHandler 
   };
   return (raw, signal) => respond(context, raw, signal, dispatch);
 }
+
+/** Key of the turn that all work on a host device takes. */
+export const deviceTurn = (device: string): string => `device ${device}`;
 
 type Dispatch = (request: CniRequest, signal: AbortSignal) => Promise<object | undefined>;
 

@@ -1,5 +1,8 @@
+import { Serial } from '../ipam/serial.js';
+import type { Pod } from '../model/objects.js';
+import { adopt, type Adoption } from './adopt.js';
 import type { CniContext } from './context.js';
-import { createHandler } from './handler.js';
+import { createHandler, deviceTurn } from './handler.js';
 import { DelQueue } from './queue.js';
 import { recover, type Recovery } from './recover.js';
 import { CniServer } from './server.js';
@@ -11,6 +14,8 @@ export interface CniOptions {
   readonly queue: string;
   /** Address directories that are ours even where no endpoint is recorded: `/var/lib/cni/networks/<network>`. */
   readonly addressDirectories: readonly string[];
+  /** libcni's files on past ADDs: `/var/lib/cni/results`. */
+  readonly resultCache: string;
   /** Between two looks at the queue. */
   readonly replayMs?: number;
   /** For one request; see CniServerOptions. */
@@ -21,6 +26,8 @@ export interface CniOptions {
 export interface CniService {
   /** What start found and mended. */
   readonly recovery: Recovery;
+  /** Takes over what another plugin attached; see {@link adopt}. @param pods this node's */
+  adopt(pods: readonly Pod[]): Promise<Adoption>;
   /** Stops accepting, finishes what was begun. */
   close(): Promise<void>;
 }
@@ -31,7 +38,8 @@ export interface CniService {
  */
 export async function startCni(context: CniContext, options: CniOptions): Promise<CniService> {
   const queue = new DelQueue(options.queue, context.log);
-  const handler = createHandler(context, queue);
+  const turns = new Serial();
+  const handler = createHandler(context, queue, turns);
   for (const problem of context.endpoints.problems) context.log.error({ problem }, 'endpoint record cannot be read; its pod is not known');
   await queue.replay(handler);
   const recovery = await recover(context, options.addressDirectories);
@@ -46,6 +54,7 @@ export async function startCni(context: CniContext, options: CniOptions): Promis
   });
   return {
     recovery,
+    adopt: (pods) => adopt(context, pods, options, (device, work) => turns.run(deviceTurn(device), work)),
     close: async () => {
       stopping.abort();
       await Promise.all([server.close(), replaying]);

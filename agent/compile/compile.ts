@@ -2,7 +2,7 @@ import { Cidr, type IpAddress } from '../base/address.js';
 import { KERNEL_VXLAN_PORT } from '../model/net-conf.js';
 import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
-import { compileEndpoints, type EndpointSettings } from './endpoints/endpoints.js';
+import { compileEndpoints, podPrograms, type EndpointSettings } from './endpoints/endpoints.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
 
 /** Program at the overlay device: packets from other nodes, decapsulated. */
@@ -29,6 +29,8 @@ export interface DesiredState {
   /** canal_nomasq: towards these pods keep their address. */
   readonly nomasq: readonly Cidr[];
   readonly endpoints: ReadonlyMap<number, EndpointRow>;
+  /** ifindexes of pod devices that are nobody's: what is routed to them stays, for it may tell whose they are. */
+  readonly strangers: ReadonlySet<number>;
   /** Pods' addresses with their device, the node's own with ifindex 0. */
   readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
   readonly policy: PolicyState;
@@ -60,7 +62,7 @@ export function compile(input: CompileInput): DesiredState {
     overlayKnown: overlay !== undefined,
     config: compileConfig({ ...settings, fastPath }, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
     sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
-    attachments: [...overlayPrograms, ...uplinkPrograms, ...pods.attachments],
+    attachments: [...overlayPrograms, ...uplinkPrograms, ...pods.attachments, ...facts.strangers.flatMap(podPrograms)],
     links: overlay === undefined ? [] : [overlay.link],
     addresses: overlay?.addresses ?? [],
     fdb: overlay?.fdb ?? [],
@@ -69,6 +71,7 @@ export function compile(input: CompileInput): DesiredState {
     nexthops: overlay?.nexthops ?? new Map(),
     nomasq: overlay === undefined ? [] : exempt([overlay.network, ...MULTICAST, ...settings.nonMasqueradeCidrs]),
     endpoints: pods.rows,
+    strangers: new Set(facts.strangers.map(({ ifindex }) => ifindex)),
     local: new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]),
     policy,
   };

@@ -6,8 +6,15 @@ export interface NodeFacts {
   readonly nodeName: string;
   /** Pods that CNI attached on this node and whose devices exist. */
   readonly endpoints: readonly LocalEndpoint[];
+  /** Pod devices that no endpoint stands for: what comes and goes through them is dropped. */
+  readonly strangers: readonly PodDeviceName[];
   /** Every address of the node's own devices. */
   readonly hostAddresses: readonly IpAddress[];
+}
+
+export interface PodDeviceName {
+  readonly ifindex: number;
+  readonly hostDevice: string;
 }
 
 export interface LocalEndpoint extends Endpoint {

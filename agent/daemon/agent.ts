@@ -24,6 +24,7 @@ import { felixHealth, flannelHealth, proxyHealth } from '../observe/health.js';
 import type { Handler } from '../observe/http-server.js';
 import { createMetrics } from '../observe/metrics.js';
 import { createStore } from '../store/store.js';
+import { Adopter } from './adopter.js';
 import { adminHandler } from './admin/handler.js';
 import { ApplyLoop, type AppliedView } from './apply-loop.js';
 import { conditions, SERVING, VITAL, type ConditionSources } from './conditions.js';
@@ -60,6 +61,8 @@ export interface Agent {
 
 /** Events kept for `canal drops`. */
 const EVENTS = 4096;
+/** Where libcni, of container runtimes, keeps what plugins answered. */
+const RESULT_CACHE = '/var/lib/cni/results';
 /** host-local's directory of the network that Canal's and our own conflist name. */
 const ADDRESS_DIRECTORIES = ['/var/lib/cni/networks/k8s-pod-network', '/var/lib/cni/networks/canal'];
 
@@ -104,19 +107,21 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
     if (published !== view.desired) publish(settings, publisher, view, log);
     published = view.desired;
     healthChecks.want(loop.services.compiler.healthChecks());
+    adopter.look(view);
   };
+  const adopter = new Adopter({ nodeName: settings.nodeName, clock, log: log.child({ component: 'adoption' }), isRecorded: (device, ifindex) => stored.standsFor(device, ifindex), onAdopted: () => loop.podsChanged() });
   const healthChecks = new HealthCheckPorts({ clock, log: log.child({ component: 'services' }), healthy: () => health.conditions().every(({ name, ok }) => name !== 'services' || ok) });
   const loop: ApplyLoop = new ApplyLoop({ kernel, planner, endpoints, settings, clock, log: log.child({ component: 'apply' }), onApplied });
 
   const events = new RecentEvents(EVENTS);
   const pump = new EventPump(kernel.ring, clock, (event) => events.add(event));
-  const store = createStore({ clock, onChange: (snapshot) => loop.update(snapshot) });
+  const store = createStore({ clock, onChange: (snapshot) => adopter.pass(snapshot, (next) => loop.update(next)) });
   const datastore = createDatastore({ client, annotationPrefix: settings.annotationPrefix, sinks: store.sinks, log: log.child({ component: 'datastore' }), clock });
 
   const servers = new Servers(clock, log);
-  const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => [...servers.problems(), ...healthChecks.problems()], services: settings.services, kubeProxy: () => kubeProxy.mode };
+  const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => [...servers.problems(), ...healthChecks.problems()], services: settings.services, kubeProxy: () => kubeProxy.mode, strangers: () => adopter.refused };
   const health = { conditions: () => conditions(sources), vital: VITAL, serving: SERVING };
-  const admin = adminHandler({ settings, kernel, loop, events, conditions: health.conditions, state: () => state, clock, startedMs });
+  const admin = adminHandler({ settings, kernel, loop, events, strangers: () => adopter.refused, conditions: health.conditions, state: () => state, clock, startedMs });
   servers.add('admin', { path: join(settings.runDir, 'admin.sock') }, admin);
   if (settings.healthEnabled) servers.add('health', { host: settings.healthHost, port: settings.healthPort }, felixHealth(health));
   if (settings.healthzPort !== 0) servers.add('healthz', { host: settings.healthzHost, port: settings.healthzPort }, flannelHealth(health));
@@ -141,14 +146,16 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
       clock,
       log: log.child({ component: 'cni' }),
     },
-    { socket: join(settings.runDir, 'cni.sock'), queue: join(settings.stateDir, 'cni', 'queue'), addressDirectories: ADDRESS_DIRECTORIES },
+    { socket: join(settings.runDir, 'cni.sock'), queue: join(settings.stateDir, 'cni', 'queue'), addressDirectories: ADDRESS_DIRECTORIES, resultCache: RESULT_CACHE },
   );
+  adopter.start((pods) => cni.adopt(pods));
   log.info({ api: connection.server.href, origin: connection.origin }, 'agent started');
 
   return {
     async close() {
       state = 'closing';
       await kubeProxy.close();
+      await adopter.close();
       await cni.close(); // no new requests; those under way still find everything working
       await Promise.all([annotator.close(), publisher.close(), pump.close()]);
       store.close();

@@ -13,7 +13,7 @@ import { ApplyRecord } from './apply-record.js';
 import { createLedgers, type Ledgers } from './ledgers.js';
 import type { LocalEndpoints } from './local-endpoints.js';
 import { addNotice, ANY_DEVICE, type Change } from '../kernel/monitor.js';
-import { kernelFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
+import { kernelFacts, sameFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
 import type { Device, NodeKernel } from './node-kernel.js';
 import type { OverlayPlanner, PlannedOverlay } from './overlay-planner.js';
 import { POLICY_TABLES, policyWay } from './policy-way.js';
@@ -204,7 +204,7 @@ export class ApplyLoop {
     const known = this.#facts!;
     const { devices } = known;
     const last = this.#compiled;
-    const facts = same(last?.facts, { nodeName: settings.nodeName, endpoints: endpoints.current(devices), hostAddresses: known.hostAddresses });
+    const facts = sameFacts(last?.facts, { nodeName: settings.nodeName, ...endpoints.found(devices, settings.interfacePrefix), hostAddresses: known.hostAddresses });
     const replan = this.#routesMoved || last?.node !== known.node || last.nodes !== snapshot.nodes;
     const planned = replan ? planner.plan(snapshot, known.node.devices, known.node.addresses) : last.planned;
     this.#routesMoved = false;
@@ -313,10 +313,4 @@ interface Compiled {
   readonly nodes: Snapshot['nodes'];
   readonly facts: NodeFacts;
   readonly planned: PlannedOverlay;
-}
-
-/** The last facts themselves where they say the same. */
-function same(last: NodeFacts | undefined, now: NodeFacts): NodeFacts {
-  const kept = last?.hostAddresses === now.hostAddresses && last.endpoints.length === now.endpoints.length && last.endpoints.every((e, i) => e === now.endpoints[i]);
-  return kept ? last : now;
 }

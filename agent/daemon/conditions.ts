@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js';
+import type { Problem } from '../base/errors.js';
 import type { DatastoreHealth } from '../datastore/health.js';
 import type { ConditionView } from '../observe/views.js';
 import type { ApplyLoop } from './apply-loop.js';
@@ -29,11 +30,13 @@ export interface ConditionSources {
   readonly services: boolean;
   /** Mode of a kube-proxy on this node. */
   readonly kubeProxy: () => string | undefined;
+  /** Pod devices that are nobody's, and why. */
+  readonly strangers: () => readonly Problem[];
 }
 
 /** How the agent is, in the words of `canal status`, health pages and metrics. */
 export function conditions(sources: ConditionSources): readonly ConditionView[] {
-  return [loopAlive(sources), datastore(sources), api(sources), policy(sources), overlay(sources), services(sources), published(sources), maps(sources), servers(sources)];
+  return [loopAlive(sources), datastore(sources), api(sources), policy(sources), pods(sources), overlay(sources), services(sources), published(sources), maps(sources), servers(sources)];
 }
 
 const well = (name: string, message = ''): ConditionView => ({ name, ok: true, message });
@@ -65,6 +68,12 @@ function policy({ loop }: ConditionSources): ConditionView {
   const troubles = loop.record.troubles.filter((t) => POLICY.has(t.table));
   if (troubles.length > 0) return ill('policy', `${troubles.length} rows are not in the kernel: ${troubles[0]!.table} ${troubles[0]!.message}`);
   return well('policy', 'in force');
+}
+
+function pods({ strangers }: ConditionSources): ConditionView {
+  const [first, ...more] = strangers();
+  if (first === undefined) return well('pods', 'all devices are known');
+  return ill('pods', `traffic of ${more.length + 1} devices is dropped: ${first.object}: ${first.message}${more.length === 0 ? '' : '; …'}`);
 }
 
 function overlay({ loop }: ConditionSources): ConditionView {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { IpAddress } from '../base/address.js';
+import type { NodeFacts } from '../compile/desired.js';
 import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import { ANY_DEVICE } from '../kernel/monitor.js';
 import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
@@ -44,5 +45,11 @@ export function uplinkRoutes(ifindexes: ReadonlySet<number>, known: KernelFacts 
 function kept<T>(last: readonly T[] | undefined, now: readonly T[]): readonly T[] {
   if (last === now) return now;
   const same = last?.length === now.length && now.every((item, i) => item === last[i] || isDeepStrictEqual(item, last[i]));
+  return same ? last : now;
+}
+
+/** The last facts of pods themselves where they say the same. */
+export function sameFacts(last: NodeFacts | undefined, now: NodeFacts): NodeFacts {
+  const same = last?.hostAddresses === now.hostAddresses && kept(last.endpoints, now.endpoints) === last.endpoints && kept(last.strangers, now.strangers) === last.strangers;
   return same ? last : now;
 }

@@ -1,4 +1,4 @@
-import type { LocalEndpoint } from '../compile/desired.js';
+import type { LocalEndpoint, NodeFacts } from '../compile/desired.js';
 
 /** A device of the node, as far as endpoints are concerned. */
 export interface HostDevice {
@@ -40,6 +40,19 @@ export class LocalEndpoints {
     }
     this.#forget(byName);
     return [...all.values()].sort((a, b) => a.ifindex - b.ifindex);
+  }
+
+  /**
+   * The same, and the devices with pods' names that none of them has: half made, or another plugin's.
+   * @param prefix of pods' host devices
+   */
+  found(devices: readonly (HostDevice & { readonly kind: string })[], prefix: string): Pick<NodeFacts, 'endpoints' | 'strangers'> {
+    const endpoints = this.current(devices);
+    const known = new Set(endpoints.map(({ ifindex }) => ifindex));
+    const strangers = devices
+      .filter(({ ifindex, name, kind }) => kind === 'veth' && name.startsWith(prefix) && !known.has(ifindex))
+      .map(({ ifindex, name }) => ({ ifindex, hostDevice: name }));
+    return { endpoints, strangers: strangers.sort((a, b) => a.ifindex - b.ifindex) };
   }
 
   #isLeaving(endpoint: LocalEndpoint): boolean {

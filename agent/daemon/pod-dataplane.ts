@@ -1,15 +1,10 @@
-import type { IpAddress } from '../base/address.js';
-import { addressBytes } from '../base/address.js';
-import type { EndpointDataplane, LinkFacts, LinkMade, LinkRemoval, LinkSpec, PodDevice } from '../cni/dataplane.js';
+import type { EndpointDataplane, LinkMade, LinkSpec } from '../cni/dataplane.js';
 import type { LocalEndpoint } from '../compile/desired.js';
 import { FROM_POD, TO_POD } from '../compile/endpoints/endpoints.js';
-import { from16 } from '../kernel/address-bytes.js';
-import { deleteLink, listLinks, listRoutes, RT_TABLE_MAIN } from '../kernel/netlink.js';
-import { addPodLink, deletePodLink, inspectPodLink, upPodLink, type PodLink } from '../kernel/pod-link.js';
+import { examinePodDevices, podLinkFacts, removePodLink, surveyPodDevices } from '../kernel/pod-devices.js';
+import { addPodLink, upPodLink, type PodLink } from '../kernel/pod-link.js';
 import type { ApplyLoop } from './apply-loop.js';
 import type { LocalEndpoints } from './local-endpoints.js';
-
-const VETH = 'veth';
 
 export interface PodDataplaneOptions {
   readonly loop: ApplyLoop;
@@ -40,11 +35,14 @@ export function createPodDataplane({ loop, endpoints, interfacePrefix }: PodData
     },
     async remove(link) {
       if (link.hostDevice !== undefined) endpoints.leaving(link.hostDevice, link.ifindex);
-      await removeLink(link);
+      await removePodLink(link);
       loop.podsChanged();
     },
-    inspect: (endpoint) => inspect(loop, endpoint),
-    survey: () => Promise.resolve(survey(interfacePrefix)),
+    async inspect(endpoint) {
+      return { ...(await podLinkFacts(endpoint)), enforced: inForce(loop, endpoint) };
+    },
+    survey: () => Promise.resolve(surveyPodDevices((name) => name.startsWith(interfacePrefix))),
+    examine: (devices, netns) => examinePodDevices(devices, netns),
   };
 }
 
@@ -67,46 +65,4 @@ function inForce(loop: ApplyLoop, endpoint: LocalEndpoint): boolean {
   const wanted = endpoints.desired.get(text);
   const there = endpoints.actual().get(text);
   return wanted !== undefined && there !== undefined && endpoints.table.equal(there.row, wanted.row) && attached(false, FROM_POD) && attached(true, TO_POD);
-}
-
-/** From the pod's side where its namespace is there, else from the host's; a device of that name with another ifindex is someone else's. */
-async function removeLink({ netns, ifname, hostDevice, ifindex }: LinkRemoval): Promise<void> {
-  if (netns !== '') await deletePodLink(netns, ifname);
-  if (hostDevice === undefined) return;
-  const left = listLinks().find((link) => link.name === hostDevice && link.kind === VETH && (ifindex === undefined || link.ifindex === ifindex));
-  if (left !== undefined) deleteLink(left.ifindex, `link ${hostDevice}`);
-}
-
-async function inspect(loop: ApplyLoop, endpoint: LocalEndpoint): Promise<LinkFacts> {
-  const facts = await inspectPodLink(endpoint.netns, endpoint.hostDevice, endpoint.ifname);
-  return {
-    netnsAlive: facts.netnsAlive,
-    hostIfindex: facts.hostIfindex === 0 ? undefined : facts.hostIfindex,
-    up: facts.hostUp && facts.podUp,
-    podDevice: facts.podIfindex !== 0,
-    podAddresses: facts.addresses,
-    podRoute: facts.defaultRoute,
-    hostRoutes: hostRoutes().get(facts.hostIfindex) ?? [],
-    enforced: inForce(loop, endpoint),
-  };
-}
-
-function survey(prefix: string): readonly PodDevice[] {
-  const routes = hostRoutes();
-  return listLinks()
-    .filter((link) => link.name.startsWith(prefix) && link.kind === VETH)
-    .map((link) => ({ name: link.name, ifindex: link.ifindex, addresses: routes.get(link.ifindex) ?? [] }));
-}
-
-/** Single addresses in the main table by the device they are routed to. */
-function hostRoutes(): Map<number, IpAddress[]> {
-  const byDevice = new Map<number, IpAddress[]>();
-  for (const family of [4, 6] as const) {
-    for (const route of listRoutes(family)) {
-      const address = from16(route.dst, family);
-      if (route.table !== RT_TABLE_MAIN || route.prefixlen !== addressBytes(family) * 8 || address === undefined) continue;
-      (byDevice.get(route.ifindex) ?? byDevice.set(route.ifindex, []).get(route.ifindex)!).push(address);
-    }
-  }
-  return byDevice;
 }

@@ -28,13 +28,21 @@ export class Wishes {
     const { ledgers } = this;
     this.#set(ledgers.sysctls, state.sysctls, () => [...state.sysctls].map(([key, row]) => ({ key, row })));
     this.#set(ledgers.attachments, state.attachments, () => state.attachments.map((row) => ({ key: row, row })));
-    this.#set(ledgers.routes, state.routes, () => state.routes.map((row) => ({ key: row, row })));
+    this.#routes(state);
     this.#set(ledgers.config, state.config, () => [{ key: 'config' as const, row: state.config }]);
     if (state.overlayKnown) this.#overlay(state);
     else this.#holdOverlay(state);
     this.#set(ledgers.local, state.local, () => [...state.local.values()].map(({ address, ifindex }) => ({ key: address, row: ifindex })).filter(this.#loaded));
     this.#set(ledgers.endpoints, state.endpoints, () => [...state.endpoints].map(([key, row]) => ({ key, row })));
     this.#followPolicy(state.policy);
+  }
+
+  #routes({ routes, strangers }: DesiredState): void {
+    const ledger = this.ledgers.routes;
+    if (strangers.size > 0) this.#sources.delete(ledger);
+    const held = strangers.size === 0 ? [] : [...ledger.actual().values()].filter(({ row }) => strangers.has(row.ifindex));
+    this.#set(ledger, routes, () => [...held, ...routes.map((row) => ({ key: row, row }))]);
+    if (strangers.size > 0) this.#sources.delete(ledger);
   }
 
   #overlay(state: DesiredState): void {
@@ -55,7 +63,7 @@ export class Wishes {
       this.#sources.delete(ledger);
     }
     for (const ledger of [ledgers.routes, ledgers.attachments, ledgers.config]) this.#sources.delete(ledger);
-    const pods = new Set(state.attachments.map((row) => row.ifindex));
+    const pods = new Set(state.attachments.map((row) => row.ifindex).filter((ifindex) => !state.strangers.has(ifindex)));
     const others = <K, R extends { readonly ifindex: number }>(rows: ReadonlyMap<string, Keyed<K, R>>): Keyed<K, R>[] => [...rows.values()].filter(({ row }) => !pods.has(row.ifindex));
     ledgers.routes.want([...state.routes.map((row) => ({ key: row, row })), ...others(ledgers.routes.actual())]);
     ledgers.attachments.want([

@@ -57,8 +57,8 @@ export class HostLocalStore {
     return text === undefined ? undefined : IpAddress.parse(text.trim());
   }
 
-  /** False: somebody has it. */
-  reserve(address: IpAddress, owner: Owner, set: number): boolean {
+  /** False: somebody has it. @param set the range set whose turn this was; undefined: nobody's */
+  reserve(address: IpAddress, owner: Owner, set?: number): boolean {
     const path = join(this.directory, address.text);
     const fd = this.disk('reserve', path, () => openExclusive(path));
     if (fd === undefined) return false;
@@ -70,6 +70,7 @@ export class HostLocalStore {
     } finally {
       closeSync(fd);
     }
+    if (set === undefined) return true;
     const last = join(this.directory, `last_reserved_ip.${set}`);
     this.disk('write', last, () => writeFileSync(last, address.text, { mode: 0o600 }));
     return true;

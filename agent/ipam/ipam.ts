@@ -37,6 +37,22 @@ export class Ipam {
     });
   }
 
+  /** Reserves these addresses for an owner, who may hold them already; all or none. Throws where somebody else has one. */
+  async claim(directory: string, addresses: readonly IpAddress[], owner: Owner): Promise<void> {
+    await this.locked(directory, (store) => {
+      const held = heldBy(store, owner);
+      const fresh: IpAddress[] = [];
+      for (const address of addresses) {
+        if (held.some((mine) => mine.equals(address))) continue;
+        if (!store.reserve(address, owner)) {
+          for (const mine of fresh) store.release(mine);
+          throw new CanalError('IPAM', `${address.text} is reserved for another container`, { subject: store.directory });
+        }
+        fresh.push(address);
+      }
+    });
+  }
+
   /** Frees all addresses of an owner and says which; none is success. */
   async release(directory: string, owner: Owner): Promise<IpAddress[]> {
     return this.locked(directory, (store) => {

@@ -39,6 +39,8 @@ export interface PodLinkFacts {
   readonly podIfindex: number;
   readonly podUp: boolean;
   readonly podMac: string;
+  /** ifindex of the other end of the pod's device, in the namespace that has it. */
+  readonly peerIfindex: number;
   readonly mtu: number;
   /** The first of each family, link-local ones apart. */
   readonly addresses: readonly IpAddress[];
@@ -88,6 +90,7 @@ export async function inspectPodLink(netns: string, hostDevice: string, ifname: 
     podIfindex: found.podIfindex,
     podUp: found.podUp !== 0,
     podMac: macText(found.podMac),
+    peerIfindex: found.peerIfindex,
     mtu: found.mtu,
     addresses: [someAddress(found.addr4), from16(found.addr6, 6)].filter((address) => address !== undefined),
     defaultRoute: found.defaultRoute !== 0,
@@ -121,5 +124,6 @@ function rawOf(link: PodLink): CanalPodLink {
     podUp: 0,
     hostIfindex: 0,
     podIfindex: 0,
+    peerIfindex: 0,
   };
 }

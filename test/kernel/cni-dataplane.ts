@@ -4,13 +4,13 @@ import type { EndpointDataplane, LinkRemoval, LinkSpec } from '../../agent/cni/d
 import { WITHOUT_EDGE } from '../../agent/compile/config.js';
 import type { LocalEndpoint } from '../../agent/compile/desired.js';
 import { AttachmentTable } from '../../agent/kernel/attachment-table.js';
-import { from16 } from '../../agent/kernel/address-bytes.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { ConfigTable } from '../../agent/kernel/config-table.js';
 import { endpointTable, localTable, type EndpointTable, type LocalTable } from '../../agent/kernel/endpoint-tables.js';
 import { decisionTable, ruleTable } from '../../agent/kernel/policy-tables.js';
-import { deleteLink, findLink, listLinks, listRoutes } from '../../agent/kernel/netlink.js';
-import { addPodLink, deletePodLink, inspectPodLink, upPodLink } from '../../agent/kernel/pod-link.js';
+import { deleteLink, listLinks } from '../../agent/kernel/netlink.js';
+import { examinePodDevices, podLinkFacts, removePodLink, surveyPodDevices } from '../../agent/kernel/pod-devices.js';
+import { addPodLink, upPodLink } from '../../agent/kernel/pod-link.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
 
 /** A decision table that denies whatever comes, and its only row. */
@@ -93,37 +93,23 @@ export class KernelDataplane implements EndpointDataplane {
     this.protect(endpoint);
   }
 
-  async remove({ netns, ifname, hostDevice, ifindex }: LinkRemoval): Promise<void> {
-    if (netns !== '') await deletePodLink(netns, ifname);
-    const device = hostDevice === undefined ? undefined : findLink(hostDevice);
-    if (device !== undefined && (ifindex === undefined || ifindex === device.ifindex)) deleteLink(device.ifindex, device.name);
-    if (ifindex !== undefined) succeed(this.endpoints.remove([ifindex]));
+  async remove(link: LinkRemoval): Promise<void> {
+    await removePodLink(link);
+    if (link.ifindex !== undefined) succeed(this.endpoints.remove([link.ifindex]));
   }
 
   async inspect(endpoint: LocalEndpoint): ReturnType<EndpointDataplane['inspect']> {
-    const facts = await inspectPodLink(endpoint.netns, endpoint.hostDevice, endpoint.ifname);
-    return {
-      netnsAlive: facts.netnsAlive,
-      hostIfindex: facts.hostIfindex === 0 ? undefined : facts.hostIfindex,
-      up: facts.hostUp && facts.podUp,
-      podDevice: facts.podIfindex !== 0,
-      podAddresses: facts.addresses,
-      podRoute: facts.defaultRoute,
-      hostRoutes: this.routesTo(facts.hostIfindex),
-      enforced: [false, true].every((egress) => this.attachments.list().has(this.attachments.keyText({ ifindex: facts.hostIfindex, egress }))),
-    };
+    const facts = await podLinkFacts(endpoint);
+    const attached = (egress: boolean): boolean => this.attachments.list().has(this.attachments.keyText({ ifindex: facts.hostIfindex ?? 0, egress }));
+    return { ...facts, enforced: attached(false) && attached(true) };
   }
 
   async survey(): ReturnType<EndpointDataplane['survey']> {
-    return listLinks()
-      .filter(({ name }) => this.links.has(name))
-      .map(({ name, ifindex }) => ({ name, ifindex, addresses: this.routesTo(ifindex) }));
+    return surveyPodDevices((name) => this.links.has(name));
   }
 
-  private routesTo(ifindex: number) {
-    return listRoutes(4)
-      .filter((route) => route.ifindex === ifindex && route.prefixlen === 32)
-      .map((route) => from16(route.dst, 4)!);
+  examine(...about: Parameters<EndpointDataplane['examine']>): ReturnType<EndpointDataplane['examine']> {
+    return examinePodDevices(...about);
   }
 }
 

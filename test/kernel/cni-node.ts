@@ -47,7 +47,7 @@ export class CniNode {
         clock: systemClock,
         log: pino({ level: 'silent' }),
       },
-      { socket: join(this.directory, 'cni.sock'), queue: join(this.directory, 'queue'), addressDirectories: [join(this.directory, 'net')] },
+      { socket: join(this.directory, 'cni.sock'), queue: join(this.directory, 'queue'), addressDirectories: [join(this.directory, 'net')], resultCache: join(this.directory, 'results') },
     );
   }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Lab } from '../../agent/lab/lab.js';
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
@@ -6,7 +6,9 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string
 /** Follows the log of a node's agent from here on. */
 export function followLog(lab: Lab, node: number): { lines(): LogLine[] } {
   const { log } = lab.node(node).agent;
-  const from = readFileSync(log, 'utf8').length;
+  // An agent that was never started has none.
+  const text = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+  const from = text().length;
   // A last line may be half written, and what the process says outside its log is no JSON.
   const parsed = (line: string): LogLine[] => {
     try {
@@ -15,7 +17,7 @@ export function followLog(lab: Lab, node: number): { lines(): LogLine[] } {
       return [];
     }
   };
-  return { lines: () => readFileSync(log, 'utf8').slice(from).split('\n').flatMap(parsed) };
+  return { lines: () => text().slice(from).split('\n').flatMap(parsed) };
 }
 
 /** Rows that the agent says it has mended. */

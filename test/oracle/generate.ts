@@ -105,7 +105,7 @@ function randomFacts(random: Random, snapshot: Snapshot, families: readonly Fami
     for (const address of addresses) taken.add(address.text);
     endpoints.push(endpointOf(pod.namespace, name, addresses, endpoints.length));
   }
-  return { nodeName: 'here', endpoints, hostAddresses: families.map(nodeAddress) };
+  return { nodeName: 'here', endpoints, strangers: [], hostAddresses: families.map(nodeAddress) };
 }
 
 export function endpointOf(namespace: string, pod: string, addresses: readonly IpAddress[], index: number): LocalEndpoint {

@@ -27,7 +27,7 @@ export function largeScene(random: Random, size: LargeSize = LARGE): Scene {
   const local = [...pods.values()].filter((p) => p.nodeName === 'here');
   const endpoints = local.map((pod, i) => endpointOf(pod.namespace, pod.name, pod.addresses, i));
   const snapshot = { namespaces, pods, nodes: new Map(), services: new Map(), endpointSlices: new Map(), policies, tiers: new Map(), problems: [] };
-  return { snapshot, facts: { nodeName: 'here', endpoints, hostAddresses: [] } };
+  return { snapshot, facts: { nodeName: 'here', endpoints, strangers: [], hostAddresses: [] } };
 }
 
 function largePod(random: Random, i: number, size: LargeSize): Pod {

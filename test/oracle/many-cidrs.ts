@@ -23,7 +23,7 @@ export function manyCidrsScene(count: number, shape: CidrShape): Scene {
     namespaces: keyed([{ name: 'shop', labels: {} }], (n) => n.name), pods: keyed([pod], (p) => `${p.namespace}/${p.name}`),
     nodes: new Map(), services: new Map(), endpointSlices: new Map(), policies: keyed([policy], policyKey), tiers: new Map(), problems: [],
   };
-  return { snapshot, facts: { nodeName: 'here', endpoints: [endpointOf('shop', 'web', pod.addresses, 0)], hostAddresses: [] } };
+  return { snapshot, facts: { nodeName: 'here', endpoints: [endpointOf('shop', 'web', pod.addresses, 0)], strangers: [], hostAddresses: [] } };
 }
 
 /** From 20.0.0.0 up, a /20 for every three. */

@@ -1,5 +1,5 @@
 import { addressBytes, Cidr, type IpAddress } from '../../base/address.js';
-import type { AttachmentRow, EndpointRow, LocalEndpoint, PolicyState, RouteRow } from '../desired.js';
+import type { AttachmentRow, EndpointRow, LocalEndpoint, PodDeviceName, PolicyState, RouteRow } from '../desired.js';
 
 /** enum canal_endpoint_flags of bpf/abi.h: the node's own processes always reach a pod (compat.md 6.7). */
 export const ENDPOINT_HOST_ALLOWED = 1;
@@ -53,7 +53,7 @@ export function compileEndpoints(
     rows.set(endpoint.ifindex, endpointRow(endpoint, tables));
     for (const address of endpoint.addresses) local.set(address.text, { address, ifindex: endpoint.ifindex });
   }
-  return { rows, local, routes: podRoutes(sorted.filter(isUp(up)), settings), sysctls: new Map(sorted.flatMap(deviceSysctls)), attachments: sorted.flatMap(programs) };
+  return { rows, local, routes: podRoutes(sorted.filter(isUp(up)), settings), sysctls: new Map(sorted.flatMap(deviceSysctls)), attachments: sorted.flatMap(podPrograms) };
 }
 
 function endpointRow(endpoint: LocalEndpoint, tables: { readonly ingressTable: bigint; readonly egressTable: bigint }): EndpointRow {
@@ -99,7 +99,7 @@ const deviceSysctls = ({ hostDevice }: LocalEndpoint): [string, string][] => [
 ];
 
 /** The device's egress leads into the pod. */
-const programs = ({ ifindex, hostDevice }: LocalEndpoint): AttachmentRow[] => [
+export const podPrograms = ({ ifindex, hostDevice }: PodDeviceName): AttachmentRow[] => [
   { ifindex, device: hostDevice, egress: false, program: FROM_POD },
   { ifindex, device: hostDevice, egress: true, program: TO_POD },
 ];

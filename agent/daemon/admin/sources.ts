@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.js';
+import type { Problem } from '../../base/errors.js';
 import type { RecentEvents } from '../../flows/recent-events.js';
 import type { AgentSettings } from '../../model/settings.js';
 import type { ConditionView } from '../../observe/views.js';
@@ -16,6 +17,8 @@ export interface AdminSources {
   readonly state: () => 'booting' | 'ready' | 'closing';
   readonly clock: Clock;
   readonly startedMs: number;
+  /** Pod devices that are nobody's, and why. */
+  readonly strangers: () => readonly Problem[];
 }
 
 /** What the last apply saw. @throws CanalError('CONFIG') before the first */

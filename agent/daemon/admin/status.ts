@@ -7,7 +7,7 @@ import type { AdminSources } from './sources.js';
 export function statusView(sources: AdminSources): StatusView {
   const { settings, loop, startedMs } = sources;
   const { view } = loop;
-  const problems = view === undefined ? [] : [...view.snapshot.problems, ...loop.services.compiler.problems(), ...(view.planned.overlay?.problems ?? []), ...(view.planned.problem === undefined ? [] : [view.planned.problem])];
+  const problems = view === undefined ? [] : [...view.snapshot.problems, ...loop.services.compiler.problems(), ...(view.planned.overlay?.problems ?? []), ...(view.planned.problem === undefined ? [] : [view.planned.problem]), ...sources.strangers()];
   return {
     version: VERSION,
     node: settings.nodeName,

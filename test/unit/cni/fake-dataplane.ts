@@ -1,6 +1,6 @@
 import { CanalError } from '../../../agent/base/errors.js';
 import type { IpAddress } from '../../../agent/base/address.js';
-import type { EndpointDataplane, LinkFacts, LinkMade, LinkRemoval, LinkSpec, PodDevice } from '../../../agent/cni/dataplane.js';
+import type { EndpointDataplane, ForeignLink, LinkFacts, LinkMade, LinkRemoval, LinkSpec, PodDevice } from '../../../agent/cni/dataplane.js';
 import type { LocalEndpoint } from '../../../agent/compile/desired.js';
 
 interface Link {
@@ -16,6 +16,8 @@ export class FakeDataplane implements EndpointDataplane {
   /** Host device name -> link. */
   readonly links = new Map<string, Link>();
   readonly deadNetns = new Set<string>();
+  /** Namespaces that nobody can look into. */
+  readonly hiddenNetns = new Set<string>();
   /** Calls in order, as `verb device`. */
   readonly calls: string[] = [];
   /** Calls that fail, by verb. */
@@ -79,6 +81,16 @@ export class FakeDataplane implements EndpointDataplane {
     return [...this.links].map(([name, { ifindex, spec, up }]) => ({ name, ifindex, addresses: up ? spec.addresses : [] }));
   }
 
+  async examine(devices: readonly PodDevice[]): Promise<ReadonlyMap<number, ForeignLink>> {
+    return new Map(devices.flatMap(({ name, ifindex }) => {
+      const link = this.links.get(name);
+      if (link === undefined) return [];
+      const seen = !this.hiddenNetns.has(link.spec.netns);
+      const end = seen ? { netns: link.spec.netns, ifname: link.spec.ifname, podMac: link.podMac, addresses: link.spec.addresses } : { netns: '', ifname: '', podMac: '', addresses: [] };
+      return [[ifindex, { hostMac: 'ee:ee:ee:ee:ee:ee', mtu: link.spec.mtu, ...end }]];
+    }));
+  }
+
   /** What the kernel does when a netns goes: its devices go, and their peers. */
   killNetns(netns: string): void {
     this.deadNetns.add(netns);
@@ -88,7 +100,7 @@ export class FakeDataplane implements EndpointDataplane {
   /** A device and route that another plugin made. */
   foreign(hostDevice: string, address: IpAddress): void {
     const spec = { netns: `/netns/${hostDevice}`, ifname: 'eth0', hostDevice, mtu: 1500, queues: 1, addresses: [address], ipForward: false };
-    this.links.set(hostDevice, { spec, ifindex: this.nextIfindex++, podMac: '', enforced: false, up: true });
+    this.links.set(hostDevice, { spec, ifindex: this.nextIfindex++, podMac: '0a:00:00:00:00:01', enforced: false, up: true });
   }
 
   private link(endpoint: LocalEndpoint): Link {

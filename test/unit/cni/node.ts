@@ -141,5 +141,6 @@ function mortal(dataplane: FakeDataplane, alive: () => Promise<void>): EndpointD
     remove: (link) => call(() => dataplane.remove(link)),
     inspect: (endpoint) => call(() => dataplane.inspect(endpoint)),
     survey: () => call(() => dataplane.survey()),
+    examine: (devices) => call(() => dataplane.examine(devices)),
   };
 }

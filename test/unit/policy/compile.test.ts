@@ -38,7 +38,7 @@ function scene(policies: readonly Policy[], { pods = [API, DB, WEB, EVIL, PEER],
       pods: keyed(pods, (p) => `${p.namespace}/${p.name}`), nodes: new Map(), services: new Map(), endpointSlices: new Map(), policies: keyed(policies, policyKey), tiers: keyed(tiers, (t) => t.name), problems: [],
     },
     facts: {
-      nodeName: 'here', hostAddresses: [IpAddress.parse('192.168.7.1')!],
+      nodeName: 'here', strangers: [], hostAddresses: [IpAddress.parse('192.168.7.1')!],
       endpoints: [API, DB].map((p, i) => endpointOf('shop', p.name, p.addresses, i)),
     },
   };
