@@ -43,12 +43,18 @@ export interface DatastoreHealth {
 /** Said by what stands before an API server that does not answer. */
 const GATEWAY = new Set([502, 503, 504]);
 
+/** Reasons of one outage that are logged; more would be texts that vary. */
+const MAX_REASONS = 5;
+
 /**
  * What the resources know together of the API server: one log line when it is
- * lost and one when it is back, and nobody sleeps on once another has reached it.
+ * lost, one for each further reason, and one when it is back; and nobody sleeps
+ * on once another has reached it.
  */
 export class Contact {
   readonly #failing = new Set<string>();
+  /** Reasons that were logged since it was lost: a broken watch is the first of many outages, and says least. */
+  readonly #reasons = new Set<string>();
   readonly #asleep = new Set<AbortController>();
   readonly #log: Logger;
   readonly #clock: Clock;
@@ -65,9 +71,15 @@ export class Contact {
   }
 
   failed(resource: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
     if (this.#failing.size === 0) {
       this.#lostAt = this.#clock.monotonic();
+      this.#reasons.clear();
+      this.#reasons.add(reason);
       this.#log.warn({ resource, err: error }, 'API server lost, will retry');
+    } else if (this.#reasons.size < MAX_REASONS && !this.#reasons.has(reason)) {
+      this.#reasons.add(reason);
+      this.#log.warn({ resource, err: error }, 'API server still lost, for another reason');
     } else {
       this.#log.debug({ resource, err: error }, 'API request failed');
     }

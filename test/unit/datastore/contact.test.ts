@@ -45,3 +45,20 @@ it('a resource that was well all along wakes nobody', async () => {
   await clock.advance(1_000);
   expect(asleep).toBe(false);
 });
+
+it('each reason of an outage is logged once, also when the first was only a watch that broke off', () => {
+  const said: string[] = [];
+  const tell = (about: object, message: string): void => void said.push(`${message}: ${'err' in about ? (about.err as Error).message : ''}`);
+  const contact = new Contact({ warn: tell, info: tell, debug: () => undefined } as unknown as Logger, new ManualClock());
+  for (const round of [1, 2]) {
+    for (const resource of ['pods', 'nodes']) contact.failed(resource, new ApiError('watch broke off'));
+    for (const resource of ['pods', 'nodes']) contact.failed(resource, new ApiError('certificate has expired'));
+    for (let i = 0; i < 100; i++) contact.failed('pods', new ApiError(`another text, ${round} ${i}`));
+    for (const resource of ['pods', 'nodes']) contact.good(resource);
+  }
+  const outage = (round: number): string[] => [
+    'API server lost, will retry: watch broke off', 'API server still lost, for another reason: certificate has expired',
+    ...[0, 1, 2].map((i) => `API server still lost, for another reason: another text, ${round} ${i}`), 'API server regained: ',
+  ];
+  expect(said).toEqual([...outage(1), ...outage(2)]);
+});
