@@ -13,6 +13,8 @@ export const given = {
   podNetwork: process.env['POD_NETWORK'] ?? '10.244.0.0/16',
   /** Words before a node's name and a service's. */
   restart: process.env['RESTART']?.split(/\s+/),
+  /** Words before a node's name that restart the node. */
+  restartNode: (process.env['RESTART_NODE'] ?? '').split(/\s+/).filter((word) => word !== ''),
   /** A command that takes stop, start and compact. */
   controlPlane: (process.env['CONTROL_PLANE'] ?? '').split(/\s+/).filter((word) => word !== ''),
   /** The address by which the nodes reach this process, for an API server with faults. */

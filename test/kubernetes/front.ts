@@ -128,6 +128,7 @@ export class Front {
     }
     const onward = request({ host: server.hostname, port: server.port || 443, ca, method: req.method, path: req.url, headers: { ...req.headers, host: server.host } }, (answer) => {
       res.writeHead(answer.statusCode!, answer.headers);
+      res.flushHeaders(); // a watch's come before its first event
       answer.on('error', () => res.destroy());
       answer.pipe(res);
     });

@@ -5,6 +5,7 @@ import { degraded } from './steps/degraded.js';
 import { faults } from './steps/faults.js';
 import { install } from './steps/install.js';
 import { permissions } from './steps/permissions.js';
+import { reboot } from './steps/reboot.js';
 import { nodeStates, removal, type NodeState } from './steps/removal.js';
 import { size } from './steps/size.js';
 import { suites } from './steps/suites.js';
@@ -22,6 +23,7 @@ beforeAll(async () => {
 describe('install', install);
 describe('traffic', traffic);
 describe('upgrade', upgrade);
+describe('reboot', reboot);
 describe('cni', cni);
 describe('faults', faults);
 describe('degraded', degraded);
