@@ -250,6 +250,28 @@ static __noinline int edge_open(struct __sk_buff *skb, const struct packet *pack
 	return 0;
 }
 
+// Does the flow of scratch->edge, a row that was there, still have its answers'
+// row? The least recently used go one by one. A look keeps it, and one that is
+// gone is made again; but who has lost its port to another flow meanwhile begins anew.
+static __noinline bool edge_whole(const struct packet *packet)
+{
+	struct scratch *scratch = scratch_get();
+	const struct FAMILY_STRUCT(canal_edge) *row, *answer;
+
+	if (!scratch)
+		return false;
+	row = &scratch->edge;
+	if (row->flags & EDGE_ANSWER)
+		return true;
+	edge_key(&scratch->edge_other, &row->destination, row->destination_port_be, &row->source, row->source_port_be, packet->protocol);
+	answer = bpf_map_lookup_elem(&CANAL_MAP(canal_edge), &scratch->edge_other);
+	if (answer)
+		return answer->destination_port_be == packet->source_port_be && address_equal(&answer->destination, &packet->source) &&
+		       answer->source_port_be == packet->destination_port_be && address_equal(&answer->source, &packet->destination);
+	edge_answer_of(packet, scratch);
+	return !bpf_map_update_elem(&CANAL_MAP(canal_edge), &scratch->edge_other, &scratch->edge_answer, BPF_NOEXIST);
+}
+
 // Both ends as scratch->edge says. 0 or a drop reason.
 static __noinline int edge_rewrite(struct __sk_buff *skb, struct packet *packet)
 {

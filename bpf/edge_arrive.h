@@ -70,6 +70,7 @@ static __always_inline int edge_arrive(struct __sk_buff *skb, struct packet *pac
 {
 	struct FAMILY_STRUCT(canal_edge) *row;
 	struct scratch *scratch = scratch_get();
+	bool whole;
 	int verdict;
 
 	if (!scratch || packet->flags & PACKET_ICMP_ROUTING)
@@ -79,10 +80,13 @@ static __always_inline int edge_arrive(struct __sk_buff *skb, struct packet *pac
 	if (packet->flags & PACKET_ICMP_ERROR)
 		return edge_arrive_error(skb, packet);
 	row = edge_find(packet);
-	if (row && edge_holds(skb, packet, row)) {
+	whole = row && edge_holds(skb, packet, row);
+	if (whole) {
 		edge_touch(row, packet);
 		scratch->edge = *row;
-	} else {
+		whole = edge_whole(packet);
+	}
+	if (!whole) {
 		verdict = requests ? edge_request(skb, packet) : TC_ACT_UNSPEC;
 		if (verdict != EDGE_GO)
 			return verdict;

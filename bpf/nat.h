@@ -77,13 +77,21 @@ static __always_inline void nat_put(const struct FAMILY_STRUCT(canal_nat_key) *k
 		full_count(FULL_SERVICE);
 }
 
+// Where the row of the other way is.
+static __always_inline struct FAMILY_STRUCT(canal_nat_key) nat_answer_key(const struct packet *packet, const struct FAMILY_STRUCT(canal_nat) *row)
+{
+	if (row->flags & NAT_HAIRPIN)
+		return nat_key(&packet->source, row->to.port_be, &packet->destination, packet->source_port_be, packet->protocol, NAT_REQUEST);
+	return nat_key(&packet->source, packet->source_port_be, &row->to.addr, row->to.port_be, packet->protocol, NAT_ANSWER);
+}
+
 // The row of the other way. A pod that is its own backend would be handed a
 // packet from itself, which its kernel refuses: it gets the service's address
 // for the client's, keeping the port, and sends the answer there.
 static __noinline int nat_put_answer(const struct packet *packet, struct scratch *scratch)
 {
 	struct FAMILY_STRUCT(canal_nat) *row = &scratch->nat, *answer = &scratch->nat_answer;
-	struct FAMILY_STRUCT(canal_nat_key) key;
+	struct FAMILY_STRUCT(canal_nat_key) key = nat_answer_key(packet, row);
 
 	*answer = *row;
 	if (row->flags & NAT_HAIRPIN) {
@@ -92,15 +100,24 @@ static __noinline int nat_put_answer(const struct packet *packet, struct scratch
 		answer->to.port_be = packet->source_port_be;
 		answer->from_port_be = packet->destination_port_be;
 		answer->flags = NAT_HAIRPIN_ANSWER;
-		key = nat_key(&packet->source, row->to.port_be, &packet->destination, packet->source_port_be, packet->protocol,
-			      NAT_REQUEST);
 	} else {
 		answer->to.addr = packet->destination;
 		answer->to.port_be = packet->destination_port_be;
-		key = nat_key(&packet->source, packet->source_port_be, &row->to.addr, row->to.port_be, packet->protocol, NAT_ANSWER);
 	}
 	nat_put(&key, answer);
 	return 0;
+}
+
+// The least recently used rows go one by one, and without the other way's the
+// answers would come from a stranger. A look keeps it.
+static __noinline bool nat_has_answer(const struct packet *packet, const struct FAMILY_STRUCT(canal_nat) *row)
+{
+	struct FAMILY_STRUCT(canal_nat_key) key = {};
+
+	if (!row || row->flags & NAT_HAIRPIN_ANSWER)
+		return true;
+	key = nat_answer_key(packet, row);
+	return bpf_map_lookup_elem(&CANAL_MAP(canal_nat), &key);
 }
 
 // Of the client's and the service's address, port and protocol.
@@ -121,7 +138,6 @@ static __noinline bool nat_choose(const struct packet *packet, const struct cana
 {
 	struct FAMILY_STRUCT(canal_affin_key) *client = &scratch->client;
 	struct FAMILY_STRUCT(canal_nat) *row = &scratch->nat;
-	struct FAMILY_STRUCT(canal_nat_key) key;
 
 	__builtin_memset(client, 0, sizeof(*client));
 	__builtin_memset(row, 0, sizeof(*row));
@@ -133,11 +149,16 @@ static __noinline bool nat_choose(const struct packet *packet, const struct cana
 	row->opened_s = packet->now_s;
 	if (address_equal(&row->to.addr, &packet->source))
 		row->flags = NAT_HAIRPIN;
-	nat_put_answer(packet, scratch);
-	key = nat_key(&packet->source, packet->source_port_be, &packet->destination, packet->destination_port_be, packet->protocol,
-		      NAT_REQUEST);
-	nat_put(&key, row);
 	return true;
+}
+
+static __noinline int nat_put_request(const struct packet *packet, struct scratch *scratch)
+{
+	struct FAMILY_STRUCT(canal_nat_key) key = nat_key(&packet->source, packet->source_port_be, &packet->destination, packet->destination_port_be,
+							  packet->protocol, NAT_REQUEST);
+
+	nat_put(&key, &scratch->nat);
+	return 0;
 }
 
 // Back into the pod it came from; no other pod has a say.
@@ -194,8 +215,11 @@ static __noinline int nat_request(struct __sk_buff *skb, struct packet *packet, 
 	known = nat_find(packet, NAT_REQUEST);
 	if (known) {
 		scratch->nat = *known;
-		if (nat_holds(skb, packet, &scratch->nat))
+		if (nat_holds(skb, packet, &scratch->nat)) {
+			if (!nat_has_answer(packet, &scratch->nat))
+				nat_put_answer(packet, scratch);
 			return nat_translate(skb, packet, &scratch->nat);
+		}
 	}
 	front = service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_INSIDE, rows);
 	if (!front)
@@ -211,6 +235,8 @@ static __noinline int nat_request(struct __sk_buff *skb, struct packet *packet, 
 		return refuse(skb, packet, DROP_NAT_UNKNOWN);
 	if (!nat_choose(packet, front, scratch))
 		return nat_refuse(skb, packet, front);
+	nat_put_answer(packet, scratch); // before the request's, to which it adds
+	nat_put_request(packet, scratch);
 	return nat_translate(skb, packet, &scratch->nat);
 }
 

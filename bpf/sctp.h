@@ -9,8 +9,8 @@
 #define CRC32C 0x82f63b78  // Castagnoli's polynomial, lowest power in the highest bit
 #define CRC32C_X8 0x00800000
 
-// a * b modulo the polynomial. Not static: so the verifier looks at it once.
-__noinline int sctp_times(__u32 a, __u32 b)
+// a * b modulo the polynomial.
+static __always_inline __u32 sctp_times(__u32 a, __u32 b)
 {
 	__u32 product = 0;
 
@@ -24,6 +24,7 @@ __noinline int sctp_times(__u32 a, __u32 b)
 }
 
 // What becomes of the CRC of `length` bytes that differ in the first four alone.
+// Not static: so the verifier looks at it once.
 __noinline int sctp_difference(__u32 first, __u32 length)
 {
 	__u32 power = CRC32C_X8;

@@ -9,7 +9,7 @@ static __always_inline int to_uplink_ip(struct __sk_buff *skb, struct packet *pa
 	struct scratch *scratch = scratch_get();
 	struct FAMILY_STRUCT(canal_edge) *row;
 	const struct canal_local *local;
-	bool pod;
+	bool pod, whole = false;
 	int reason;
 
 	if (!scratch || parse(skb, packet) || edge_is_overlay(packet, config))
@@ -28,6 +28,9 @@ static __always_inline int to_uplink_ip(struct __sk_buff *skb, struct packet *pa
 	if (row) {
 		edge_touch(row, packet);
 		scratch->edge = *row;
+		whole = edge_whole(packet);
+	}
+	if (whole) {
 		reason = 0;
 	} else if (pod) {
 		reason = masquerade_pod(skb, packet, config->flags & CONFIG_MASQUERADE);

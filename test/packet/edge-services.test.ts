@@ -159,6 +159,23 @@ describe.each([4, 6] as const)('IPv%i services from outside', (family) => {
     expect(ends(asks(TCP, tcp(40001, PORT, SYN)).bytes).destination.equals(node().at.b)).toBe(true);
   });
 
+  it('whose answers’ row has gone, as the least recently used do, get it again; and another port where that is somebody else’s by now', () => {
+    edge.on(SERVICES | FAST_OVERLAY);
+    node().routeRemote();
+    offer(UDP, [at('remote')]);
+    const { sourcePort } = ends(asks(UDP, udp(40000, PORT)).bytes);
+    const answersRow = (): Buffer => node().plane.rows('edge').find(({ key }) => key.subarray(0, node().at.a.length).equals(node().at.remote))!.key;
+    node().plane.delete('edge', answersRow());
+    const other = Buffer.from(node().at.outside);
+    other[other.length - 1] = 0x77;
+    expect(ends(asks(UDP, udp(40000, PORT)).bytes).sourcePort).toBe(sourcePort);
+    expect(ends(node().fromOverlay(frame(node().at.remote, edge.overlayAddress, UDP, udp(8080, sourcePort))).bytes).destinationPort).toBe(40000);
+    node().plane.delete('edge', answersRow());
+    expect(ends(node().fromUplink(frameBytes(frame(other, edge.address, UDP, udp(40000, PORT)))).bytes).sourcePort).toBe(sourcePort);
+    expect(ends(asks(UDP, udp(40000, PORT)).bytes).sourcePort).not.toBe(sourcePort);
+    expect(node().plane.rows('edge')).toHaveLength(4);
+  });
+
   it('begin anew from a port whose connection is over', () => {
     edge.on();
     offer(TCP, [at('a')]);

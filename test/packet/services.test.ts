@@ -195,6 +195,21 @@ describe.each([4, 6] as const)('IPv%i services', (family) => {
     expect(chosen(datagram())).toEqual(node().at.b);
   });
 
+  it('translate answers whose row has gone, as the least recently used do, once the client has asked again', () => {
+    node().configure(SERVICES | FAST_LOCAL);
+    offer(UDP, at('b'));
+    const { a, b } = node().at;
+    const answer = frame(b, a, UDP, udp(8080, 40000));
+    const translated = delivered('a', frame(services.address, a, UDP, udp(80, 40000)));
+    node().fromPod('a', datagram());
+    expect(node().fromPod('b', answer).bytes).toEqual(translated);
+    const way = 2 * a.length + 5; // of canal_nat_key
+    node().plane.delete('nat', node().plane.rows('nat').find(({ key }) => key[way] === 1)!.key);
+    expect(node().fromPod('b', answer).bytes).not.toEqual(translated);
+    node().fromPod('a', datagram());
+    expect(node().fromPod('b', answer).bytes).toEqual(translated);
+  });
+
   it('translate the answers of a flow that was there before, from the same port to the backend itself', () => {
     node().configure(SERVICES | FAST_LOCAL);
     offer(UDP, at('b'));
