@@ -217,6 +217,11 @@ int canal_monitor_fd(int monitor);
 int canal_monitor_drain(int monitor, struct canal_notice *out, uint32_t capacity);
 int canal_monitor_close(int monitor);
 
+// A thread that waits until fd has something to read (epoll), then pauses for what follows at once, and
+// puts a byte into a pipe, whose end to read from is the caller's to close. fd stays open until the waker is closed. Returns a handle.
+int canal_waker_open(int fd, uint32_t pause_ms, int32_t *pipe_fd);
+int canal_waker_close(int waker);
+
 // ---- a pod's end. A short-lived thread enters netns (path) for the netlink
 // socket and the sysctls; the caller's own namespace never changes.
 struct canal_pod_link {

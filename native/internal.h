@@ -10,7 +10,7 @@ struct nlmsghdr;
 
 // ---- handles: small positive integers for what JavaScript cannot hold
 
-enum handle_kind { HANDLE_OBJECT = 1, HANDLE_RING, HANDLE_MONITOR };
+enum handle_kind { HANDLE_OBJECT = 1, HANDLE_RING, HANDLE_MONITOR, HANDLE_WAKER };
 
 int handle_put(enum handle_kind kind, void *value);      // > 0 or -EMFILE
 void *handle_get(enum handle_kind kind, int handle);     // NULL: no such handle

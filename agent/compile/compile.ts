@@ -2,7 +2,7 @@ import { Cidr, type IpAddress } from '../base/address.js';
 import { KERNEL_VXLAN_PORT } from '../model/net-conf.js';
 import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
-import { compileEndpoints, podPrograms, type EndpointSettings } from './endpoints/endpoints.js';
+import { compileEndpoints, endpointRows, podPrograms, type EndpointRows, type EndpointSettings } from './endpoints/endpoints.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
 
 /** Program at the overlay device: packets from other nodes, decapsulated. */
@@ -72,10 +72,20 @@ export function compile(input: CompileInput): DesiredState {
     nomasq: overlay === undefined ? [] : exempt([overlay.network, ...MULTICAST, ...settings.nonMasqueradeCidrs]),
     endpoints: pods.rows,
     strangers: new Set(facts.strangers.map(({ ifindex }) => ifindex)),
-    local: new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]),
+    local: localAddresses(facts, pods),
     policy,
   };
 }
+
+/** A state under another policy: what `compile` would say of it, for less. */
+export function withPolicy(state: DesiredState, facts: NodeFacts, policy: PolicyState): DesiredState {
+  if (state.policy.endpoints === policy.endpoints) return { ...state, policy };
+  const pods = endpointRows([...facts.endpoints].sort((a, b) => a.ifindex - b.ifindex), policy);
+  return { ...state, endpoints: pods.rows, local: localAddresses(facts, pods), policy };
+}
+
+const localAddresses = (facts: NodeFacts, pods: EndpointRows): DesiredState['local'] =>
+  new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]);
 
 const programsOf = ({ ifindex, name }: Uplink): AttachmentRow[] => [
   { ifindex, device: name, egress: false, program: FROM_UPLINK },

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
-import { compile, type DesiredState } from '../compile/compile.js';
+import { compile, withPolicy, type DesiredState } from '../compile/compile.js';
 import type { NodeFacts, PolicyState } from '../compile/desired.js';
 import { PolicyCompiler } from '../compile/policy/compiler.js';
 import type { AgentSettings } from '../model/settings.js';
@@ -41,8 +41,8 @@ export interface AppliedView {
   readonly outcome: Outcome;
 }
 
-/** The kernel's notices of changes from outside are looked for this often. */
-const NOTICE_MS = 50;
+/** What the kernel gives no notice of is looked at this often. */
+const LOOK_MS = 500;
 /** Everything is listed anew this often, whatever the notices say. */
 const RELIST_MS = 60_000;
 /** A device that was made has an ifindex that the next round compiles with; more rounds than this would be a quarrel with somebody. */
@@ -218,18 +218,18 @@ export class ApplyLoop {
   /** The last state with another policy, where all else that goes into it is the same. */
   #desired(facts: NodeFacts, planned: PlannedOverlay, policy: PolicyState): DesiredState {
     const last = this.#view;
-    if (last?.facts === facts && last.devices === this.#facts!.devices && last.planned === planned && last.desired.policy.endpoints === policy.endpoints) return { ...last.desired, policy };
+    if (last?.facts === facts && last.devices === this.#facts!.devices && last.planned === planned) return withPolicy(last.desired, facts, policy);
     return compile({ facts, up: this.#facts!.up, policy, ...planned, settings: this.options.settings });
   }
 
   /** Through the states on the way, policy tables only; then everything, with the removals. */
-  #reconcile({ facts, planned, desired }: Omit<AppliedView, 'outcome'>): Outcome {
+  #reconcile({ facts, desired }: Omit<AppliedView, 'outcome'>): Outcome {
     const passes: Outcome[] = [];
     const standing = this.#differs() ? undefined : this.#standing;
     this.#standing = undefined;
     this.#wishes.want(desired);
     for (const state of this.#differs() ? policyWay(this.ledgers, facts.endpoints, desired.policy, standing) : []) {
-      this.#wishes.want(this.#desired(facts, planned, state));
+      this.#wishes.want(withPolicy(desired, facts, state));
       const outcome = this.#reconciler.apply({ only: ['attachment', ...POLICY_TABLES], prune: false });
       passes.push(outcome);
       if (outcome.troubles.length === 0 && outcome.blocked === 0) continue;
@@ -297,9 +297,12 @@ export class ApplyLoop {
   }
 
   async #watch(): Promise<void> {
-    const { clock } = this.options;
+    const { clock, kernel } = this.options;
     while (!this.#stop.signal.aborted) {
-      await clock.sleep(NOTICE_MS, this.#stop.signal);
+      const look = new AbortController();
+      const due = AbortSignal.any([this.#stop.signal, look.signal]);
+      await Promise.race([clock.sleep(LOOK_MS, due), kernel.noticed(due)]);
+      look.abort();
       this.#listen();
       if (this.#heard.size > 0 || clock.monotonic() >= this.#relistAtMs) this.#scheduler.trigger();
     }

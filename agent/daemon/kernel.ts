@@ -30,6 +30,7 @@ import { backTable, frontTable, liveTable, rangeTable } from '../kernel/service-
 import { findCgroup, isCgroup2, SocketTable } from '../kernel/socket-table.js';
 import { translatedSockets } from '../kernel/udp-sockets.js';
 import { SysctlTable } from '../kernel/sysctl-table.js';
+import { Waker } from '../kernel/waker.js';
 import { WriteCounter } from '../kernel/write-counter.js';
 import type { AgentSettings } from '../model/settings.js';
 import { objectFile } from './build-files.js';
@@ -38,6 +39,9 @@ import { ProgramMaps } from './program-maps.js';
 
 /** Families whose programs are loaded and whose maps are written. */
 const FAMILIES: readonly Family[] = [4];
+
+/** Notices come in bursts: a pod's device alone makes ten. */
+const NOTICE_PAUSE_MS = 50;
 
 export interface LinuxKernel extends NodeKernel {
   readonly maps: ProgramMaps;
@@ -69,6 +73,7 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
   const object = objects.get(4)!;
   const source = { objects, writes };
   const monitor = new ChangeMonitor();
+  const waker = new Waker(monitor.fd, NOTICE_PAUSE_MS);
   const book = new DeviceBook(() => monitor.drain());
   const config = new ConfigTable(source);
   const carryOver = (): void => carryOverOf([...objects.values()], log);
@@ -121,9 +126,11 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
     ipsecPolicies,
     encapsulates: () => encapsulates,
     notices: () => withPolled(book.notices(), { route: ipsec.changed(), tc: attachments.linksChanged() }),
+    noticed: (signal) => waker.wait(signal),
     relist: () => book.forget(),
     settled: () => objects.forEach((loaded) => loaded.carryOver.close()),
     close: () => {
+      waker.close();
       monitor.close();
       ring.close();
       for (const loaded of objects.values()) loaded.close();

@@ -73,6 +73,8 @@ export interface NodeKernel {
   defaultRoute(): number | undefined;
   /** What changed, by anybody's hand, since the last call. Does not wait. */
   notices(): Notices;
+  /** Resolves when there may be some that the kernel tells of by itself, or when the signal aborts. */
+  noticed(signal: AbortSignal): Promise<void>;
   /** Has everything of devices asked for anew. */
   relist(): void;
 }

@@ -6,8 +6,10 @@ export interface EventRing {
   drain(): readonly Uint8Array[];
 }
 
-/** How often the ring is looked into: it holds some 10,000 events, a hundred times what the rate limit lets in meanwhile. */
+/** How often the ring is looked into while there is something in it: it holds some 10,000 events, a hundred times what the rate limit lets in meanwhile. */
 const INTERVAL_MS = 100;
+/** And how often at most while there is nothing, which grows by doubling. */
+const QUIET_MS = 800;
 /** Ring-fulls taken in one go, so that a flood cannot keep the agent from its other work. */
 const ROUNDS = 8;
 
@@ -33,23 +35,24 @@ export class EventPump {
     await this.#running;
   }
 
-  /** @throws what the ring throws */
-  drainNow(): void {
+  /** @returns whether there was anything. @throws what the ring throws */
+  drainNow(): boolean {
     for (let round = 0; round < ROUNDS; round++) {
       const records = this.ring.drain();
-      if (records.length === 0) return;
+      if (records.length === 0) return round > 0;
       for (const record of records) {
         const event = decodeEvent(record);
         if (event === undefined) this.unreadable++;
         else this.onEvent(event);
       }
     }
+    return true;
   }
 
   async #forever(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.drainNow();
-      await this.clock.sleep(INTERVAL_MS, this.#stop.signal);
+    for (let waitMs = INTERVAL_MS; !this.#stop.signal.aborted; ) {
+      waitMs = this.drainNow() ? INTERVAL_MS : Math.min(QUIET_MS, waitMs * 2);
+      await this.clock.sleep(waitMs, this.#stop.signal);
     }
   }
 }

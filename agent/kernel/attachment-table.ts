@@ -39,7 +39,7 @@ export function tcxButForPods(podPrefix: string): (device: string) => boolean {
   return (device) => has && !device.startsWith(podPrefix);
 }
 
-const LOOK_MS = 500;
+const LOOK_MS = 250;
 
 const linksOf = (found: readonly CanalAttachment[]): string[] => found.filter(({ tcx }) => tcx !== 0).map(({ ifindex, egress, progId }) => `${ifindex} ${egress} ${progId}`).sort();
 
@@ -90,7 +90,7 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     return row.ifindex;
   }
 
-  /** Whether one of our tcx links has gone since the last list: there is no notice of that. Looks twice a second, however often it is asked. */
+  /** Whether one of our tcx links has gone since the last list: there is no notice of that. Looks four times a second at most, however often it is asked. */
   linksChanged(): boolean {
     const nowMs = performance.now();
     if (nowMs - this.#lookedAtMs < LOOK_MS) return false;

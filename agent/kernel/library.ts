@@ -73,6 +73,8 @@ const signatures = {
   canal_monitor_fd: 'i',
   canal_monitor_drain: 'ipu',
   canal_monitor_close: 'i',
+  canal_waker_open: 'iup',
+  canal_waker_close: 'i',
   canal_pod_link_add: 'sp',
   canal_pod_link_up: 'sp',
   canal_pod_link_delete: 'ss',

@@ -43,6 +43,11 @@ export class ChangeMonitor {
     return notices;
   }
 
+  /** To be waited for; see Waker. */
+  get fd(): number {
+    return native('canal_monitor_fd', 'monitor', this.handle);
+  }
+
   /** Looks every `intervalMs` and tells of changes. Keeps no process alive. */
   watch(intervalMs: number, onChange: (changes: Notices) => void): void {
     clearInterval(this.timer);

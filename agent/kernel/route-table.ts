@@ -36,6 +36,8 @@ const IPV6_METRIC = 1024;
  */
 export class RouteTable implements Table<RouteKey, RouteRow> {
   readonly name = 'route';
+  /** Rows were written without a device: on which one the kernel put them, only a list of all can tell. */
+  #deviceless = false;
 
   constructor(
     private readonly options: RouteOptions,
@@ -47,12 +49,10 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
     return this.rows(this.ours());
   }
 
-  /** A route of ours through another's device may stand with no device in the wish, so then all are asked for. */
   listOn(devices: ReadonlySet<number>): Map<string, { readonly key: RouteKey; readonly row: RouteRow }> | undefined {
-    const names = new Map(this.devices.links().map((link) => [link.ifindex, link.name]));
-    const there = [...devices].filter((ifindex) => names.has(ifindex));
-    if (there.some((ifindex) => !this.options.devices.test(names.get(ifindex)!))) return undefined;
-    return this.rows(there.flatMap((ifindex) => this.ours(ifindex)));
+    if (this.#deviceless) return undefined;
+    const there = this.devices.links().filter(({ ifindex }) => devices.has(ifindex));
+    return this.rows(there.flatMap(({ ifindex }) => this.ours(ifindex)));
   }
 
   deviceOf(row: RouteRow): number {
@@ -75,6 +75,7 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
   }
 
   upsert(rows: readonly { readonly key: RouteKey; readonly row: RouteRow }[]): (Error | undefined)[] {
+    this.#deviceless ||= rows.some(({ row }) => row.ifindex === 0 && row.type === 'unicast');
     return this.send('canal_route_replace', rows.map(({ row }) => rawOf(row)));
   }
 

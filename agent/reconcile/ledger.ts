@@ -90,12 +90,16 @@ export class Ledger<Key, Row> implements AnyLedger {
     return this.#desired;
   }
 
-  /** Sets the wish, complete. */
+  /** Sets the wish, complete. A row that is the same object as before is not compared with the kernel's again. */
   want(rows: Iterable<Keyed<Key, Row>>): void {
     const desired = new Map<string, Keyed<Key, Row>>();
     for (const row of rows) desired.set(this.table.keyText(row.key), row);
+    const before = this.#desired;
+    if (this.#suspects !== undefined) {
+      for (const [text, { row }] of desired) if (before.get(text)?.row !== row) this.#suspects.add(text);
+      for (const text of before.keys()) if (!desired.has(text)) this.#suspects.add(text);
+    }
     this.#desired = desired;
-    this.#suspects = undefined;
     this.#provided = undefined;
   }
 

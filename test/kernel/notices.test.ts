@@ -8,6 +8,7 @@ import { openPinned } from '../../agent/kernel/pins.js';
 import { ANY_DEVICE, ChangeMonitor, type Notices } from '../../agent/kernel/monitor.js';
 import { Ring } from '../../agent/kernel/ring.js';
 import { testRun, testRunMany } from '../../agent/kernel/test-run.js';
+import { Waker } from '../../agent/kernel/waker.js';
 import { takeNamespace } from '../support/own-namespace.js';
 import { run, runQuietly } from '../support/shell.js';
 
@@ -79,6 +80,33 @@ describe('the monitor', () => {
     run('ip addr del 10.78.0.9/32 dev lo');
     monitor.close();
     expect(monitor.drain().size).toBe(0);
+  });
+});
+
+describe('a waker', () => {
+  it('wakes for a notice, once for many at a time, and not while nothing comes', async () => {
+    monitor = new ChangeMonitor();
+    const waker = new Waker(monitor.fd, 5);
+    const stop = new AbortController();
+    run('ip addr add 10.78.0.9/32 dev lo');
+    run('ip addr del 10.78.0.9/32 dev lo');
+    await waker.wait(stop.signal);
+    expect(monitor.drain().has('address')).toBe(true);
+    const other = waker.wait(stop.signal);
+    run('ip addr add 10.78.0.9/32 dev lo');
+    await other;
+    run('ip addr del 10.78.0.9/32 dev lo');
+    stop.abort();
+    await waker.wait(stop.signal);
+    waker.close();
+  });
+
+  it('lets go of whoever waits when it is closed', async () => {
+    monitor = new ChangeMonitor();
+    const waker = new Waker(monitor.fd, 5);
+    const waiting = waker.wait(new AbortController().signal);
+    waker.close();
+    await waiting;
   });
 });
 

@@ -9,15 +9,19 @@ export const FROM_POD = 'canal_from_pod';
 export const TO_POD = 'canal_to_pod';
 
 /** What local pods want of the kernel. */
-export interface EndpointState {
-  /** By ifindex. A pod that the API does not know (yet, or any more) has none: its device drops. */
-  readonly rows: ReadonlyMap<number, EndpointRow>;
-  /** IpAddress.text -> where it is. */
-  readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
+export interface EndpointState extends EndpointRows {
   readonly routes: readonly RouteRow[];
   /** Of the host devices, below /proc/sys (compat.md 5.3). */
   readonly sysctls: ReadonlyMap<string, string>;
   readonly attachments: readonly AttachmentRow[];
+}
+
+/** The part of it that policy has a say in. */
+export interface EndpointRows {
+  /** By ifindex. A pod that the API does not know (yet, or any more) has none: its device drops. */
+  readonly rows: ReadonlyMap<number, EndpointRow>;
+  /** IpAddress.text -> where it is. */
+  readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
 }
 
 export interface EndpointSettings {
@@ -25,6 +29,8 @@ export interface EndpointSettings {
   readonly routeProtocol: number;
   readonly routeMetric: number;
 }
+
+type Tables = Pick<EndpointRow, 'ingressTable' | 'egressTable'>;
 
 /** A container that is no pod's (CNI without Kubernetes): no policy can select it. */
 const NOT_ISOLATED = { ingressTable: 0n, egressTable: 0n };
@@ -45,6 +51,16 @@ export function compileEndpoints(
   settings: EndpointSettings,
 ): EndpointState {
   const sorted = [...endpoints].sort((a, b) => a.ifindex - b.ifindex);
+  return {
+    ...endpointRows(sorted, policy),
+    routes: podRoutes(sorted.filter(isUp(up)), settings),
+    sysctls: new Map(sorted.flatMap((endpoint) => fixedOf(endpoint).sysctls)),
+    attachments: sorted.flatMap((endpoint) => fixedOf(endpoint).attachments),
+  };
+}
+
+/** @param sorted by ifindex */
+export function endpointRows(sorted: readonly LocalEndpoint[], policy: Pick<PolicyState, 'endpoints'>): EndpointRows {
   const rows = new Map<number, EndpointRow>();
   const local = new Map<string, { address: IpAddress; ifindex: number }>();
   for (const endpoint of sorted) {
@@ -53,12 +69,39 @@ export function compileEndpoints(
     rows.set(endpoint.ifindex, endpointRow(endpoint, tables));
     for (const address of endpoint.addresses) local.set(address.text, { address, ifindex: endpoint.ifindex });
   }
-  return { rows, local, routes: podRoutes(sorted.filter(isUp(up)), settings), sysctls: new Map(sorted.flatMap(deviceSysctls)), attachments: sorted.flatMap(podPrograms) };
+  return { rows, local };
 }
 
-function endpointRow(endpoint: LocalEndpoint, tables: { readonly ingressTable: bigint; readonly egressTable: bigint }): EndpointRow {
+/** What follows from an endpoint alone is made once, so that it is known by its identity to be what it was. */
+interface Fixed {
+  readonly sysctls: readonly [string, string][];
+  readonly attachments: readonly AttachmentRow[];
+  /** The last row and routes, which hold while what else they are made of is the same. */
+  row?: EndpointRow;
+  routes?: { readonly of: EndpointSettings; readonly rows: readonly RouteRow[] };
+}
+
+const known = new WeakMap<LocalEndpoint, Fixed>();
+
+function fixedOf(endpoint: LocalEndpoint): Fixed {
+  const found = known.get(endpoint);
+  if (found !== undefined) return found;
+  const made: Fixed = { sysctls: deviceSysctls(endpoint), attachments: podPrograms(endpoint) };
+  known.set(endpoint, made);
+  return made;
+}
+
+function endpointRow(endpoint: LocalEndpoint, tables: Tables): EndpointRow {
+  const fixed = fixedOf(endpoint);
+  const { row } = fixed;
+  if (row?.ingressTable === tables.ingressTable && row.egressTable === tables.egressTable) return row;
+  return (fixed.row = makeRow(endpoint, tables));
+}
+
+function makeRow(endpoint: LocalEndpoint, { ingressTable, egressTable }: Tables): EndpointRow {
   return {
-    ...tables,
+    ingressTable,
+    egressTable,
     flags: ENDPOINT_HOST_ALLOWED,
     addr4: endpoint.addresses.find((a) => a.family === 4),
     addr6: endpoint.addresses.find((a) => a.family === 6),
@@ -70,12 +113,18 @@ function endpointRow(endpoint: LocalEndpoint, tables: { readonly ingressTable: b
 function podRoutes(sorted: readonly LocalEndpoint[], settings: EndpointSettings): RouteRow[] {
   const byDestination = new Map<string, RouteRow>();
   for (const endpoint of sorted) {
-    for (const address of endpoint.addresses) {
-      const destination = Cidr.of(address, addressBytes(address.family) * 8);
-      byDestination.set(destination.text, podRoute(destination, endpoint.ifindex, settings));
-    }
+    for (const row of routesOf(endpoint, settings)) byDestination.set(row.destination.text, row);
   }
   return [...byDestination.values()];
+}
+
+function routesOf(endpoint: LocalEndpoint, settings: EndpointSettings): readonly RouteRow[] {
+  const fixed = fixedOf(endpoint);
+  if (fixed.routes?.of !== settings) {
+    const rows = endpoint.addresses.map((address) => podRoute(Cidr.of(address, addressBytes(address.family) * 8), endpoint.ifindex, settings));
+    fixed.routes = { of: settings, rows };
+  }
+  return fixed.routes.rows;
 }
 
 const podRoute = (destination: Cidr, ifindex: number, settings: EndpointSettings): RouteRow => ({

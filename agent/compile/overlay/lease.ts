@@ -1,4 +1,4 @@
-import { type Cidr, type Family, type IpAddress } from '../../base/address.js';
+import { Cidr, type Family, type IpAddress } from '../../base/address.js';
 import type { Problem } from '../../base/errors.js';
 import type { Node } from '../../model/objects.js';
 
@@ -22,43 +22,84 @@ export function peerLeases(nodes: Iterable<Node>, self: Node, family: Family): {
   const leases: PeerLease[] = [];
   const problems: Problem[] = [];
   const own = self.podCidrs.filter((c) => c.family === family);
-  for (const node of [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (node.name === self.name || node.lease === undefined) continue;
+  const published = [...nodes].filter((node) => node.name !== self.name && node.lease !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const taken = new TakenSubnets(published.flatMap((node) => readLease(node, family).lease?.subnet.length ?? []));
+  const macs = new Map<string, PeerLease>();
+  for (const node of published) {
     const report = (field: string, message: string): void => void problems.push({ object: `Node ${node.name}`, field, message });
-    const lease = peerLease(node, family, report);
+    const { lease, trouble } = readLease(node, family);
+    if (trouble !== undefined) report(...trouble);
     if (lease === undefined) continue;
     const clash = own.find((c) => c.covers(lease.subnet) || lease.subnet.covers(c));
-    const other = leases.find((l) => l.subnet.covers(lease.subnet) || lease.subnet.covers(l.subnet));
-    const twin = leases.find((l) => l.vtepMac === lease.vtepMac);
+    const other = taken.overlapping(lease.subnet);
+    const twin = macs.get(lease.vtepMac);
     if (clash !== undefined) report('spec.podCIDR', `${lease.subnet.text} overlaps this node's own ${clash.text}`);
     else if (other !== undefined) report('spec.podCIDR', `${lease.subnet.text} overlaps ${other.subnet.text} of node ${other.node}`);
     else if (twin !== undefined) report('metadata.annotations[backend-data]', `VtepMAC ${lease.vtepMac} is also node ${twin.node}'s`);
-    else leases.push(lease);
+    else {
+      leases.push(lease);
+      taken.add(lease);
+      macs.set(lease.vtepMac, lease);
+    }
   }
   return { leases, problems };
 }
 
-function peerLease(node: Node, family: Family, report: (field: string, message: string) => void): PeerLease | undefined {
+/** Subnets of peers, to be asked for overlaps: with the same few lengths everywhere an answer costs that many look-ups. */
+class TakenSubnets {
+  readonly #lengths: readonly number[];
+  readonly #exact = new Map<string, PeerLease>();
+  /** The first of those inside a wider prefix. */
+  readonly #inside = new Map<string, PeerLease>();
+
+  /** @param lengths of every subnet that will be added or asked for */
+  constructor(lengths: readonly number[]) {
+    this.#lengths = [...new Set(lengths)];
+  }
+
+  add(lease: PeerLease): void {
+    this.#exact.set(lease.subnet.text, lease);
+    for (const { text } of this.#wider(lease.subnet)) if (!this.#inside.has(text)) this.#inside.set(text, lease);
+  }
+
+  overlapping(subnet: Cidr): PeerLease | undefined {
+    const covering = this.#wider(subnet).map(({ text }) => this.#exact.get(text)).find((lease) => lease !== undefined);
+    return covering ?? this.#exact.get(subnet.text) ?? this.#inside.get(subnet.text);
+  }
+
+  #wider(subnet: Cidr): Cidr[] {
+    return this.#lengths.filter((length) => length < subnet.length).map((length) => Cidr.of(subnet.address, length));
+  }
+}
+
+/** A node's lease, or what is wrong with it; neither where it is not there yet. */
+interface ReadLease {
+  readonly lease?: PeerLease;
+  readonly trouble?: readonly [field: string, message: string];
+}
+
+const read = { 4: new WeakMap<Node, ReadLease>(), 6: new WeakMap<Node, ReadLease>() };
+
+/** Read once a Node, so that a lease that did not change is the same object. */
+function readLease(node: Node, family: Family): ReadLease {
+  const before = read[family].get(node);
+  if (before !== undefined) return before;
+  const now = peerLease(node, family);
+  read[family].set(node, now);
+  return now;
+}
+
+function peerLease(node: Node, family: Family): ReadLease {
   const lease = node.lease!;
   const annotation = (name: string): string => `metadata.annotations[${name}]`;
-  if (lease.backendType !== 'vxlan') {
-    report(annotation('backend-type'), `${JSON.stringify(lease.backendType)} is not vxlan: its pods cannot be reached`);
-    return undefined;
-  }
+  if (lease.backendType !== 'vxlan') return { trouble: [annotation('backend-type'), `${JSON.stringify(lease.backendType)} is not vxlan: its pods cannot be reached`] };
   const subnet = node.podCidrs.find((c) => c.family === family);
-  if (subnet === undefined) return undefined; // not assigned yet
+  if (subnet === undefined) return {}; // not assigned yet
   const publicAddress = family === 4 ? lease.publicIp : lease.publicIpV6;
-  if (publicAddress === undefined) {
-    report(annotation(family === 4 ? 'public-ip' : 'public-ipv6'), 'is missing or no address');
-    return undefined;
-  }
-  const name = family === 4 ? 'backend-data' : 'backend-v6-data';
+  if (publicAddress === undefined) return { trouble: [annotation(family === 4 ? 'public-ip' : 'public-ipv6'), 'is missing or no address'] };
   const vtepMac = parseVtepMac(family === 4 ? lease.backendData : lease.backendV6Data);
-  if (vtepMac === undefined) {
-    report(annotation(name), 'holds no VtepMAC');
-    return undefined;
-  }
-  return { node: node.name, subnet, publicAddress, vtepMac };
+  if (vtepMac === undefined) return { trouble: [annotation(family === 4 ? 'backend-data' : 'backend-v6-data'), 'holds no VtepMAC'] };
+  return { lease: { node: node.name, subnet, publicAddress, vtepMac } };
 }
 
 /** VtepMAC of flannel's backend data; keys without regard to case, as Go reads them (compat.md 1.2). */

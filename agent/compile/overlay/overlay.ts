@@ -102,19 +102,46 @@ function peerRows(input: OverlayInput, leases: readonly PeerLease[], subnet: Cid
   const ifindex = input.overlayIfindex;
   const direct = (lease: PeerLease): boolean => input.netConf.backend.directRouting && input.onLink.has(lease.publicAddress.text);
   const tunnelled = ifindex === undefined ? [] : leases.filter((l) => !direct(l));
+  const rows = tunnelled.map((lease) => tunnelRows(lease, ifindex!));
   const routes = [
-    ...tunnelled.map((l) => ({ ...route(l.subnet, ifindex!), gateway: l.subnet.address, onlink: true })),
+    ...rows.map((row) => row.route),
     ...leases.filter(direct).map((l) => ({ ...route(l.subnet, 0), gateway: l.publicAddress })),
     ...(input.blackholeRoute ? [{ ...route(subnet, 0), type: 'blackhole' as const }] : []),
   ];
   const reachable = leases.filter((l) => ifindex !== undefined || direct(l));
   return {
     addresses: ifindex === undefined ? [] : [{ ifindex, address: subnet.address, prefixLength: addressBytes(subnet.family) * 8 }],
-    fdb: tunnelled.map((l) => ({ ifindex: ifindex!, mac: l.vtepMac, destination: l.publicAddress })),
-    neighbours: tunnelled.map((l) => ({ ifindex: ifindex!, address: l.subnet.address, mac: l.vtepMac })),
+    fdb: rows.map((row) => row.fdb),
+    neighbours: rows.map((row) => row.neighbour),
     routes,
-    nexthops: new Map(reachable.map((l) => [l.subnet.text, { cidr: l.subnet, nexthop: nexthop(l, direct(l), ifindex) }])),
+    nexthops: new Map(reachable.map((l) => [l.subnet.text, { cidr: l.subnet, nexthop: direct(l) ? nexthop(l, true, ifindex) : tunnelRows(l, ifindex!).nexthop }])),
   };
+}
+
+/** A peer's rows; as long as its lease and our device are the same, so are they. */
+interface TunnelRows {
+  readonly ifindex: number;
+  readonly fdb: FdbRow;
+  readonly neighbour: NeighbourRow;
+  readonly route: RouteRow;
+  readonly nexthop: NexthopRow;
+}
+
+const known = new WeakMap<PeerLease, TunnelRows>();
+
+function tunnelRows(lease: PeerLease, ifindex: number): TunnelRows {
+  const before = known.get(lease);
+  if (before?.ifindex === ifindex) return before;
+  const { subnet, vtepMac: mac, publicAddress: destination } = lease;
+  const now: TunnelRows = {
+    ifindex,
+    fdb: { ifindex, mac, destination },
+    neighbour: { ifindex, address: subnet.address, mac },
+    route: { ...route(subnet, ifindex), gateway: subnet.address, onlink: true },
+    nexthop: nexthop(lease, false, ifindex),
+  };
+  known.set(lease, now);
+  return now;
 }
 
 const route = (destination: Cidr, ifindex: number): RouteRow => ({

@@ -120,7 +120,7 @@ describe('self-healing', () => {
     world.loop.start();
     await world.clock.advance(100);
     world.kernel.tables.attachments.rows.delete('21 ingress');
-    world.kernel.changes.add('tc');
+    world.kernel.tell('tc');
     await world.clock.advance(100);
     expect(world.kernel.tables.attachments.rows.has('21 ingress')).toBe(true);
     const closed = world.loop.close();

@@ -103,6 +103,22 @@ export class MemoryKernel implements NodeKernel {
 
   relist(): void {}
 
+  readonly #noticed = new Set<() => void>();
+
+  noticed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#noticed.add(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  /** What the kernel does when something has changed. */
+  tell(...changes: readonly Change[]): void {
+    for (const change of changes) this.changes.add(change);
+    for (const resolve of this.#noticed) resolve();
+    this.#noticed.clear();
+  }
+
   addPod(name: string, ifindex: number, up = true): void {
     this.pods.push({ ifindex, name, mtu: 1450, up, kind: 'veth', mac: 'ee:ee:ee:ee:ee:ee' });
     this.changes.add('link');

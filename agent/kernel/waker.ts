@@ -1,0 +1,48 @@
+import { Socket } from 'node:net';
+import { native, nativeResult } from './library.js';
+
+/**
+ * Tells when a descriptor that Node cannot watch (netlink, a BPF ring buffer)
+ * has something to read, so that nobody has to look: a thread of the library
+ * sleeps on it. Keeps no process alive.
+ */
+export class Waker {
+  private readonly handle: number;
+  private readonly pipe: Socket;
+  private rung = false;
+  private closed = false;
+  private wake: (() => void) | undefined;
+
+  /** @param pauseMs what follows within so long is told at once with the first */
+  constructor(fd: number, pauseMs: number) {
+    const pipe = Buffer.alloc(4);
+    this.handle = native('canal_waker_open', `fd ${fd}`, fd, pauseMs, pipe);
+    this.pipe = new Socket({ fd: pipe.readInt32LE(0), readable: true, writable: false });
+    this.pipe.on('data', () => this.ring());
+    this.pipe.unref();
+  }
+
+  /** Resolves when something has come since the last call resolved, or when the signal aborts. One waits at a time. */
+  async wait(signal: AbortSignal): Promise<void> {
+    if (!this.rung && !this.closed && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    this.rung = false;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    nativeResult('canal_waker_close', this.handle);
+    this.pipe.destroy();
+    this.wake?.();
+  }
+
+  private ring(): void {
+    this.rung = true;
+    this.wake?.();
+  }
+}
