@@ -1,21 +1,25 @@
 import type { IpAddress } from '../base/address.js';
 import type { LocalEndpoint } from '../compile/desired.js';
+import type { PodAsks } from '../model/objects.js';
+import { asksPods, decodeAsked, requireInRanges, type Asked } from './asked.js';
 import { CniCode, CniError } from './cni-error.js';
 import { addressDirectory, type CniContext } from './context.js';
 import type { LinkFacts } from './dataplane.js';
 import { recordKey, type EndpointRecord } from './endpoint-store.js';
 import { resolveSets } from './ipam-config.js';
 import { decodeAttachConfig, type AttachConfig, type NetworkConfig } from './network-config.js';
-import type { Attachment } from './request.js';
+import type { Attachment, CniRequest } from './request.js';
 import { encodeResult } from './result.js';
 import { takeDown } from './take-down.js';
+
+export type AddRequest = Pick<Extract<CniRequest, { readonly args: unknown }>, 'config' | 'attachment' | 'args'>;
 
 /**
  * Attaches a container. When it returns, the pod's policy is in force and its device is up,
  * in that order; when it throws, nothing of the attempt is left. The same container again gets the
  * same answer; the same pod with another container takes over the device.
  */
-export async function add(context: CniContext, config: NetworkConfig, attachment: Attachment, signal: AbortSignal): Promise<object> {
+export async function add(context: CniContext, { config, attachment, args }: AddRequest, signal: AbortSignal): Promise<object> {
   const attach = decodeAttachConfig(config);
   if (attach.ignored.length > 0) context.log.debug({ network: config.name, members: attach.ignored }, 'members of the CNI configuration without effect');
   refuseSecondInterface(context, attach, attachment);
@@ -27,12 +31,13 @@ export async function add(context: CniContext, config: NetworkConfig, attachment
     await takeDown(context, existing);
   }
   await awaited('policy', () => context.dataplane.ready(signal), signal);
-  const record = await attachNew(context, config, attach, attachment, signal);
+  const asked = decodeAsked(config, args, podName(attachment), await asksOf(context, config, attachment, signal));
+  const record = await attachNew(context, config, { ...attach, asked }, attachment, signal);
   if (attachment.pod !== '') context.annotator.attached(record.endpoint);
   return answer(record.endpoint, attach, config);
 }
 
-async function attachNew(context: CniContext, config: NetworkConfig, attach: AttachConfig, attachment: Attachment, signal: AbortSignal): Promise<EndpointRecord> {
+async function attachNew(context: CniContext, config: NetworkConfig, attach: AttachConfig & { readonly asked: Asked }, attachment: Attachment, signal: AbortSignal): Promise<EndpointRecord> {
   for (const other of context.endpoints.all()) {
     if (other.endpoint.hostDevice === attachment.hostDevice) await takeDown(context, other);
   }
@@ -41,8 +46,10 @@ async function attachNew(context: CniContext, config: NetworkConfig, attach: Att
   try {
     const sets = resolveSets(attach.ipam, knownLease(context));
     if (sets === undefined) throw new CniError(CniCode.TRY_LATER, "ipam: the node's lease has no pod CIDR of a family that is asked for");
+    requireInRanges(attach.asked, sets);
     context.endpoints.put(pending);
-    const addresses = await context.ipam.allocate(pending.addressDirectory, sets, { containerId, ifname });
+    const asked = attach.asked.addresses.map(({ address }) => address);
+    const addresses = await context.ipam.allocate(pending.addressDirectory, sets, { containerId, ifname }, asked);
     const endpoint = await makeLink(context, attach, pending.endpoint, addresses);
     await awaited('policy', () => context.dataplane.enforce(endpoint, signal), signal);
     await context.dataplane.up(endpoint);
@@ -55,11 +62,20 @@ async function attachNew(context: CniContext, config: NetworkConfig, attach: Att
   }
 }
 
-async function makeLink(context: CniContext, attach: AttachConfig, pending: LocalEndpoint, addresses: readonly IpAddress[]): Promise<LocalEndpoint> {
+async function makeLink(context: CniContext, attach: AttachConfig & { readonly asked: Asked }, pending: LocalEndpoint, addresses: readonly IpAddress[]): Promise<LocalEndpoint> {
   const { netns, ifname, hostDevice, mtu } = pending;
-  const made = await context.dataplane.addLink({ netns, ifname, hostDevice, mtu, addresses, queues: attach.queues, ipForward: attach.ipForward });
+  const made = await context.dataplane.addLink({ netns, ifname, hostDevice, mtu, addresses, queues: attach.queues, ipForward: attach.ipForward, podMac: attach.asked.podMac });
   return { ...pending, addresses, ifindex: made.ifindex, hostMac: made.hostMac, podMac: made.podMac };
 }
+
+async function asksOf(context: CniContext, config: NetworkConfig, { namespace, pod }: Attachment, signal: AbortSignal): Promise<PodAsks> {
+  if (pod === '' || !asksPods(config)) return {};
+  let asks: PodAsks = {};
+  await awaited(`pod ${namespace}/${pod}`, async () => void (asks = await context.pods.asks(namespace, pod, signal)), signal);
+  return asks;
+}
+
+const podName = ({ namespace, pod }: Attachment): string => `${namespace}/${pod}`;
 
 /** What cannot be undone now keeps its record and its address; the next start, GC or DEL tries again. */
 async function undo(context: CniContext, record: EndpointRecord): Promise<void> {
@@ -110,7 +126,7 @@ async function awaited(what: string, work: () => Promise<void>, signal: AbortSig
     await work();
   } catch (error) {
     if (!signal.aborted) throw error;
-    throw new CniError(CniCode.TRY_LATER, `${what}: not in force before the deadline; the pod is not attached`, String((error as Error).message));
+    throw new CniError(CniCode.TRY_LATER, `${what}: ${what === 'policy' ? 'not in force' : 'not known'} before the deadline; the pod is not attached`, String((error as Error).message));
   }
 }
 

@@ -49,6 +49,8 @@ export interface LinkSpec {
   readonly addresses: readonly IpAddress[];
   /** net.ipv4.ip_forward (and v6) in the pod. */
   readonly ipForward: boolean;
+  /** Empty: random. */
+  readonly podMac: string;
 }
 
 export interface LinkMade {

@@ -62,7 +62,7 @@ async function respond(context: CniContext, raw: RawRequest, signal: AbortSignal
 async function serve(context: CniContext, request: CniRequest, signal: AbortSignal, gcTurn: InTurn): Promise<object | undefined> {
   switch (request.verb) {
     case 'ADD':
-      return add(context, request.config, request.attachment, signal);
+      return add(context, request, signal);
     case 'DEL':
       await del(context, request.config, request.attachment);
       return undefined;

@@ -40,7 +40,7 @@ export interface AttachConfig {
 /** Canal's network name, so that addresses of a Canal node are found again. */
 const DEFAULT_NAME = 'k8s-pod-network';
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}$/;
-const HONOURED = new Set(['cniVersion', 'cniVersions', 'name', 'type', 'mtu', 'num_queues', 'container_settings', 'ipam', 'include_default_routes', 'runtimeConfig', 'dns', 'prevResult', 'device_type', 'socket', 'queue', 'policy', 'capabilities']);
+const HONOURED = new Set(['cniVersion', 'cniVersions', 'name', 'type', 'mtu', 'num_queues', 'container_settings', 'ipam', 'include_default_routes', 'runtimeConfig', 'dns', 'prevResult', 'device_type', 'socket', 'queue', 'policy', 'capabilities', 'args', 'feature_control']);
 const TYPES = ['canal', 'calico'];
 
 /** Throws CniError: code 6 for what is no JSON object, 1 for the version, 7 for the rest. Pure. */
@@ -59,7 +59,6 @@ export function decodeAttachConfig({ json, cniVersion }: NetworkConfig): AttachC
   const device = stringAt(json, 'device_type') ?? '';
   if (device !== '' && device !== 'veth') throw new CniError(CniCode.UNSUPPORTED_FIELD, `device_type: ${JSON.stringify(device)} is not supported; veth is`);
   const runtime = objectAt(json, 'runtimeConfig') ?? {};
-  refuseRequestedAddresses(json, runtime);
   const queues = integerAt(json, 'num_queues', 0, 256) ?? 0;
   return {
     mtu: decodeMtu(json),
@@ -103,11 +102,4 @@ function decodePortMappings(runtime: JsonObject): PortMapping[] {
     if (hostIpText !== '' && hostIp === undefined) throw invalid(`${path}.hostIP`, `${JSON.stringify(hostIpText)} is no address`);
     return { hostPort, containerPort, protocol, hostIp };
   });
-}
-
-function refuseRequestedAddresses(json: JsonObject, runtime: JsonObject): void {
-  const args = objectAt(objectAt(json, 'args') ?? {}, 'cni', 'args') ?? {};
-  for (const [path, list] of [['runtimeConfig.ips', runtime['ips']], ['args.cni.ips', args['ips']]] as const) {
-    if (Array.isArray(list) && list.length > 0) throw new CniError(CniCode.UNSUPPORTED_FIELD, `${path}: addresses cannot be asked for; they come from the lease`);
-  }
 }

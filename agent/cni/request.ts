@@ -22,7 +22,7 @@ export interface Attachment {
 }
 
 export type CniRequest =
-  | { readonly verb: 'ADD' | 'DEL' | 'CHECK'; readonly config: NetworkConfig; readonly attachment: Attachment }
+  | { readonly verb: 'ADD' | 'DEL' | 'CHECK'; readonly config: NetworkConfig; readonly attachment: Attachment; /** CNI_ARGS */ readonly args: ReadonlyMap<string, string> }
   | { readonly verb: 'GC' | 'STATUS'; readonly config: NetworkConfig }
   | { readonly verb: 'VERSION' };
 
@@ -37,7 +37,8 @@ export function decodeRequest(raw: RawRequest): CniRequest {
   const config = decodeConfig(raw.config);
   requireVerb(config.cniVersion, verb);
   if (verb === 'GC' || verb === 'STATUS') return { verb, config };
-  return { verb, config, attachment: decodeAttachment(verb, raw.env) };
+  const args = decodeArgs(raw.env.get('CNI_ARGS') ?? '');
+  return { verb, config, attachment: decodeAttachment(verb, raw.env, args), args };
 }
 
 /** `cali` and 11 hex digits of SHA-1 over `<namespace>.<pod>`, or outside Kubernetes 11 characters of the container's ID. */
@@ -52,14 +53,13 @@ function decodeVerb(command: string | undefined): Verb {
   return verb;
 }
 
-function decodeAttachment(verb: Verb, env: ReadonlyMap<string, string>): Attachment {
+function decodeAttachment(verb: Verb, env: ReadonlyMap<string, string>, args: ReadonlyMap<string, string>): Attachment {
   const containerId = matching('CNI_CONTAINERID', env.get('CNI_CONTAINERID'), CONTAINER_ID);
   const ifname = matching('CNI_IFNAME', env.get('CNI_IFNAME'), IFNAME);
   if (ifname === '.' || ifname === '..') throw new CniError(CniCode.INVALID_ENV, 'CNI_IFNAME: not a device name');
   const netns = env.get('CNI_NETNS') ?? '';
   if (netns === '' && verb !== 'DEL') throw new CniError(CniCode.INVALID_ENV, 'CNI_NETNS: not set');
   if (netns !== '' && !netns.startsWith('/')) throw new CniError(CniCode.INVALID_ENV, 'CNI_NETNS: not an absolute path');
-  const args = decodeArgs(env.get('CNI_ARGS') ?? '', verb);
   const { namespace, pod } = podOf(args);
   return { containerId, ifname, netns, namespace, pod, podUid: args.get('K8S_POD_UID') ?? '', hostDevice: hostDeviceName(namespace, pod, containerId) };
 }
@@ -71,16 +71,13 @@ function matching(name: string, value: string | undefined, form: RegExp): string
 }
 
 /** `K=V;K=V`. Keys that mean nothing to us are ignored, as IgnoreUnknown asks and runtimes expect. */
-function decodeArgs(text: string, verb: Verb): Map<string, string> {
+function decodeArgs(text: string): Map<string, string> {
   const args = new Map<string, string>();
   for (const pair of text.split(';')) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
     if (equals < 1) throw new CniError(CniCode.INVALID_ENV, `CNI_ARGS: ${JSON.stringify(pair.slice(0, 64))} is not KEY=VALUE`);
     args.set(pair.slice(0, equals), pair.slice(equals + 1));
-  }
-  if (verb === 'ADD' && (args.get('IP') ?? '') !== '') {
-    throw new CniError(CniCode.UNSUPPORTED_FIELD, 'CNI_ARGS: IP cannot be asked for; addresses come from the lease');
   }
   return args;
 }

@@ -19,6 +19,7 @@ import { Ipam } from '../ipam/ipam.js';
 import { FlockFileLock } from '../kernel/file-lock.js';
 import { macText } from '../kernel/mac.js';
 import { listLinks } from '../kernel/netlink.js';
+import type { Pod } from '../model/objects.js';
 import type { AgentSettings } from '../model/settings.js';
 import { felixHealth, flannelHealth, proxyHealth } from '../observe/health.js';
 import type { Handler } from '../observe/http-server.js';
@@ -139,6 +140,13 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
       network: {
         podCidrs: () => loop.view?.snapshot.nodes.get(settings.nodeName)?.podCidrs,
         podMtu: () => loop.view?.planned.overlay?.mtu,
+      },
+      pods: {
+        async asks(namespace, pod, signal) {
+          const known = (): Pod | undefined => loop.view?.snapshot.pods.get(`${namespace}/${pod}`);
+          await loop.until(() => known() !== undefined, signal);
+          return known()?.asks ?? {};
+        },
       },
       ipam: new Ipam(new FlockFileLock()),
       endpoints: stored,

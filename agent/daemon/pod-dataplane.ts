@@ -54,6 +54,7 @@ const linkOf = (spec: LinkSpec): PodLink => ({
   queues: spec.queues,
   addresses: spec.addresses,
   ipForward: spec.ipForward,
+  podMac: spec.podMac,
 });
 
 /** The pod is known, so that its row says its own policy and not the deny of a stranger; both programs are at the device and the row is in the map. */

@@ -17,16 +17,19 @@ export class Ipam {
   /**
    * One address out of each set, in the sets' order; all or none. An owner that already holds
    * one in a set keeps it: an ADD that is repeated after a crash leaks nothing.
+   * @param asked addresses that are wanted of the sets they are in; throws where one is taken
    */
-  async allocate(directory: string, sets: readonly RangeSet[], owner: Owner): Promise<IpAddress[]> {
+  async allocate(directory: string, sets: readonly RangeSet[], owner: Owner, asked: readonly IpAddress[] = []): Promise<IpAddress[]> {
     return this.locked(directory, (store) => {
       const held = heldBy(store, owner);
       const fresh: IpAddress[] = [];
       try {
         return sets.map((set, index) => {
-          const mine = held.find((address) => set.some((range) => inRange(range, address)));
+          const within = (address: IpAddress): boolean => set.some((range) => inRange(range, address));
+          const wanted = asked.find(within);
+          const mine = held.find((address) => (wanted === undefined ? within(address) : address.equals(wanted)));
           if (mine !== undefined) return mine;
-          const address = take(store, set, index, owner);
+          const address = wanted === undefined ? take(store, set, index, owner) : takeThis(store, wanted, index, owner);
           fresh.push(address);
           return address;
         });
@@ -102,6 +105,11 @@ function take(store: HostLocalStore, set: RangeSet, index: number, owner: Owner)
     taken.add(address.text); // somebody without the lock was faster
     last = address;
   }
+}
+
+function takeThis(store: HostLocalStore, address: IpAddress, index: number, owner: Owner): IpAddress {
+  if (!store.reserve(address, owner, index)) throw new CanalError('IPAM', `${address.text}, which is asked for, is reserved for another container`, { subject: store.directory });
+  return address;
 }
 
 /** Old files hold only the container's ID; they count where no file names the interface. */

@@ -47,6 +47,16 @@ export interface Pod {
   readonly namedPorts: readonly NamedPort[];
   /** None of hostNetwork pods: theirs are the node's own ports. */
   readonly hostPorts: readonly HostPort[];
+  /** Absent where it asks for nothing. */
+  readonly asks?: PodAsks;
+}
+
+/** What a pod asks of its attachment: annotations `cni.projectcalico.org/*` (compat.md 5.7), as they are written. */
+export interface PodAsks {
+  readonly hwAddr?: string;
+  readonly ipAddrs?: string;
+  readonly ipAddrsNoIpam?: string;
+  readonly floatingIPs?: string;
 }
 
 /** What flannel publishes on a Node (compat.md 1.1), as far as it parses. */

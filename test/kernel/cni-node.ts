@@ -7,6 +7,7 @@ import { Cidr } from '../../agent/base/address.js';
 import { systemClock } from '../../agent/base/clock.js';
 import { EndpointStore } from '../../agent/cni/endpoint-store.js';
 import { startCni, type CniService } from '../../agent/cni/service.js';
+import type { PodAsks } from '../../agent/model/objects.js';
 import { Ipam } from '../../agent/ipam/ipam.js';
 import { FlockFileLock } from '../../agent/kernel/file-lock.js';
 import { EmptyNetns } from '../support/empty-netns.js';
@@ -17,6 +18,8 @@ import { KernelDataplane } from './cni-dataplane.js';
 export class CniNode {
   readonly directory = mkdtempSync(join(tmpdir(), 'canal-kernel-cni-'));
   readonly dataplane = KernelDataplane.open();
+  /** Annotations of pods, by namespace/name. */
+  readonly asks = new Map<string, PodAsks>();
   private readonly uplink = `up${process.pid}`;
   private readonly pods: EmptyNetns[] = [];
   private cni: CniService | undefined;
@@ -41,6 +44,7 @@ export class CniNode {
       {
         dataplane: this.dataplane,
         network: { podCidrs: () => [Cidr.parse(`10.${this.subnet}.0.0/22`)!], podMtu: () => 1450 },
+        pods: { asks: (namespace, pod) => Promise.resolve(this.asks.get(`${namespace}/${pod}`) ?? {}) },
         ipam: new Ipam(new FlockFileLock()),
         endpoints: new EndpointStore(join(this.directory, 'endpoints')),
         annotator: { attached: () => undefined, detached: () => undefined },

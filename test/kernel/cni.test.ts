@@ -35,6 +35,19 @@ describe('the plugin with real links and programs', () => {
     expect(run(a.inside(`ping -c1 -W2 ${to}`))).toContain('1 received');
   });
 
+  it('gives the MAC and the address that pod and runtime ask for, and packets pass', async () => {
+    const [a, b] = [await node.netns(), await node.netns()];
+    node.asks.set('t/b', { hwAddr: '02:aa:00:00:00:0b' });
+    await node.plugin('ADD', 'a', a.path);
+    const output = await node.plugin('ADD', 'b', b.path, { runtimeConfig: { ips: ['10.77.0.99'] } });
+    expect(addressOf(output)).toBe('10.77.0.99');
+    expect(run(b.inside('ip -br link show eth0'))).toContain('02:aa:00:00:00:0b');
+    expect(run(a.inside('ping -c1 -W2 10.77.0.99'))).toContain('1 received');
+    await node.plugin('CHECK', 'b', b.path, { prevResult: JSON.parse(output) as object });
+    await node.plugin('DEL', 'b', b.path);
+    expect(node.reserved()).toEqual(['10.77.0.2']);
+  });
+
   it('frees the address of a pod whose netns went while the agent was down', async () => {
     const pod = await node.netns();
     await node.plugin('ADD', 'a', pod.path);

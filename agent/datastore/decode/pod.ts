@@ -1,5 +1,5 @@
 import { IpAddress } from '../../base/address.js';
-import type { Pod } from '../../model/objects.js';
+import type { Pod, PodAsks } from '../../model/objects.js';
 import { containerPorts } from './container-ports.js';
 import { fields, list, Problems, text, type Decoder, type Fields } from './field.js';
 import type { Interner } from './intern.js';
@@ -8,6 +8,8 @@ import type { Interner } from './intern.js';
 export const POD_IP = 'cni.projectcalico.org/podIP';
 export const POD_IPS = 'cni.projectcalico.org/podIPs';
 export const CONTAINER_ID = 'cni.projectcalico.org/containerID';
+/** Annotations that ask something of the attachment. */
+const ASKS = ['hwAddr', 'ipAddrs', 'ipAddrsNoIpam', 'floatingIPs'] as const satisfies readonly (keyof PodAsks)[];
 const AWS_POD_IPS = 'vpc.amazonaws.com/pod-ips';
 
 /** core/v1 Pod, by the rules of Calico's data model. */
@@ -33,6 +35,7 @@ export function podDecoder(intern: Interner): Decoder<Pod> {
       finished,
       namedPorts: ports.named,
       hostPorts: ports.host,
+      ...asksOf(fields(metadata['annotations'])),
     };
     return { value, problems: problems.found };
   };
@@ -46,6 +49,12 @@ export function podDecoder(intern: Interner): Decoder<Pod> {
 function isFinished(metadata: Fields, status: Fields): boolean {
   if (['Succeeded', 'Failed', 'Completed'].includes(text(status['phase']))) return true;
   return text(metadata['deletionTimestamp']) !== '' && fields(metadata['annotations'])[POD_IP] === '';
+}
+
+/** Few pods have any: the others pay nothing for it. */
+function asksOf(annotations: Fields): Pick<Pod, 'asks'> {
+  const given = ASKS.map((name) => [name, text(annotations[`cni.projectcalico.org/${name}`])] as const).filter(([, value]) => value !== '');
+  return given.length === 0 ? {} : { asks: Object.fromEntries(given) as PodAsks };
 }
 
 /** The first source that says anything counts alone; status before annotations. */

@@ -36,7 +36,7 @@ export class FakeDataplane implements EndpointDataplane {
     this.step('addLink', spec.hostDevice);
     if (this.deadNetns.has(spec.netns)) throw new CanalError('KERNEL', 'cannot enter the netns', { subject: spec.netns, errno: 2 });
     const ifindex = this.nextIfindex++;
-    const podMac = `02:00:00:00:00:${ifindex.toString(16).padStart(2, '0').slice(-2)}`;
+    const podMac = spec.podMac !== '' ? spec.podMac : `02:00:00:00:00:${ifindex.toString(16).padStart(2, '0').slice(-2)}`;
     this.links.set(spec.hostDevice, { spec, ifindex, podMac, enforced: false, up: false });
     return { ifindex, podMac, hostMac: 'ee:ee:ee:ee:ee:ee' };
   }
@@ -99,7 +99,7 @@ export class FakeDataplane implements EndpointDataplane {
 
   /** A device and route that another plugin made. */
   foreign(hostDevice: string, address: IpAddress): void {
-    const spec = { netns: `/netns/${hostDevice}`, ifname: 'eth0', hostDevice, mtu: 1500, queues: 1, addresses: [address], ipForward: false };
+    const spec = { netns: `/netns/${hostDevice}`, ifname: 'eth0', hostDevice, mtu: 1500, queues: 1, addresses: [address], ipForward: false, podMac: '' };
     this.links.set(hostDevice, { spec, ifindex: this.nextIfindex++, podMac: '0a:00:00:00:00:01', enforced: false, up: true });
   }
 

@@ -11,6 +11,7 @@ import type { CniHandler } from '../../../agent/cni/frame.js';
 import { createHandler } from '../../../agent/cni/handler.js';
 import { DelQueue } from '../../../agent/cni/queue.js';
 import { recover, type Recovery } from '../../../agent/cni/recover.js';
+import type { PodAsks } from '../../../agent/model/objects.js';
 import type { FileLock } from '../../../agent/ipam/lock.js';
 import { Ipam } from '../../../agent/ipam/ipam.js';
 import { Serial } from '../../../agent/ipam/serial.js';
@@ -40,6 +41,8 @@ export class Node {
   readonly directory = mkdtempSync(join(tmpdir(), 'canal-cni-'));
   readonly dataplane = new FakeDataplane();
   readonly annotated: string[] = [];
+  /** Annotations of pods, by namespace/name. */
+  readonly asks = new Map<string, PodAsks>();
   podCidrs: readonly Cidr[] | undefined = [Cidr.parse('10.244.1.0/24')!];
   podMtu: number | undefined = 1450;
   clock: Clock = systemClock;
@@ -65,6 +68,7 @@ export class Node {
     this.context = {
       dataplane: mortal(this.dataplane, alive),
       network: { podCidrs: () => this.podCidrs, podMtu: () => this.podMtu },
+      pods: { asks: (namespace, pod) => Promise.resolve(this.asks.get(`${namespace}/${pod}`) ?? {}) },
       ipam: new Ipam(new ProcessLock(alive)),
       endpoints: new EndpointStore(join(this.directory, 'endpoints')),
       annotator,

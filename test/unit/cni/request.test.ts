@@ -34,9 +34,6 @@ describe('a request', () => {
     ['args that are no pairs', { CNI_ARGS: 'nonsense' }, CONFIG, CniCode.INVALID_ENV, 'CNI_ARGS'],
     ['a pod without namespace', { CNI_ARGS: 'K8S_POD_NAME=a' }, CONFIG, CniCode.INVALID_ENV, 'CNI_ARGS'],
     ['a pod name that is none', { CNI_ARGS: 'K8S_POD_NAMESPACE=a;K8S_POD_NAME=a/b' }, CONFIG, CniCode.INVALID_ENV, 'CNI_ARGS'],
-    ['an address asked for by args', { CNI_ARGS: 'IP=10.0.0.9' }, CONFIG, CniCode.UNSUPPORTED_FIELD, 'CNI_ARGS'],
-    ['an address asked for by capability', {}, { ...CONFIG, runtimeConfig: { ips: ['10.0.0.9/32'] } }, CniCode.UNSUPPORTED_FIELD, 'runtimeConfig.ips'],
-    ['an address asked for in args', {}, { ...CONFIG, args: { cni: { ips: ['10.0.0.9/32'] } } }, CniCode.UNSUPPORTED_FIELD, 'args.cni.ips'],
     ['nothing on stdin', {}, '', CniCode.DECODE, ''],
     ['half a JSON', {}, '{"cniVersion":"1.0.0",', CniCode.DECODE, ''],
     ['a JSON list', {}, '[]', CniCode.DECODE, ''],
@@ -82,7 +79,7 @@ describe('a request', () => {
   });
 
   it('says which members have no effect', () => {
-    expect(decode({}, { ...CONFIG, log_level: 'info', feature_control: {} })).toMatchObject({ attach: { ignored: ['log_level', 'feature_control'] } });
+    expect(decode({}, { ...CONFIG, log_level: 'info', readiness_gates: {} })).toMatchObject({ attach: { ignored: ['log_level', 'readiness_gates'] } });
   });
 });
 

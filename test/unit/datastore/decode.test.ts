@@ -61,6 +61,11 @@ describe('a pod', () => {
     expect(podOf({ status: { phase } })).toMatchObject({ finished: true, addresses: [] });
   });
 
+  it('asks something of its attachment by annotations, as they are written; most pods nothing', () => {
+    expect(podOf({ metadata: { annotations: cni({ hwAddr: '02:00:00:00:00:01', floatingIPs: '["1.1.1.1"]', podIP: '1.1.1.1/32' }) } }).asks).toEqual({ hwAddr: '02:00:00:00:00:01', floatingIPs: '["1.1.1.1"]' });
+    expect(podOf({ metadata: { annotations: cni({ hwAddr: '' }) } })).not.toHaveProperty('asks');
+  });
+
   it('being deleted is finished once the CNI plugin has blanked its address, and not before', () => {
     const deletionTimestamp = '2026-01-01T00:00:00Z';
     expect(podOf({ metadata: { deletionTimestamp } })).toMatchObject({ finished: false });
