@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { controlAgent, statusOf } from '../lab/control-client.js';
+import { runClusterDns } from '../lab/dns/cluster-dns.js';
 import { launch, serveLab, type LaunchOptions } from '../lab/launcher.js';
 import { inside } from '../lab/machine/place.js';
 import { exitCode } from '../lab/machine/process.js';
@@ -29,6 +30,12 @@ export function registerLab(program: Command): void {
   registerProbe(lab);
   registerAgent(lab);
   lab.command('serve', { hidden: true }).action(serveLab);
+  // What the pod of `lab up --dns` runs.
+  lab
+    .command('dns', { hidden: true })
+    .requiredOption('--kubeconfig <file>')
+    .option('--port <n>', 'UDP and TCP', number, 53)
+    .action(({ kubeconfig, port }: { kubeconfig: string; port: number }) => runClusterDns(kubeconfig, port));
 }
 
 const named = (command: Command): Command => command.option('--name <name>', 'which lab', DEFAULT_NAME);
@@ -42,6 +49,7 @@ function registerUp(lab: Command): void {
     .option('--kubeconfig <file>', 'use this API server instead of an embedded one')
     .option('--pod-cidr <cidr>', "the pods' addresses", '10.42.0.0/16')
     .option('--service-cidr <cidr>', "the services' addresses", '10.43.0.0/16')
+    .option('--dns', "a name server for the cluster's names: service kube-dns in kube-system")
     .option('--api-port <port>', "the embedded API server's port on loopback; 0 takes a free one", number, 0)
     .option('--no-agent', 'nodes without agent: `lab agent start` starts one')
     .option('--agent-arg <argument...>', 'more arguments for each agent')

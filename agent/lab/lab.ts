@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { Cidr } from '../base/address.js';
 import { systemClock } from '../base/clock.js';
 import { CanalError } from '../base/errors.js';
-import { createLogger, type Logger, type LogLevel } from '../base/log.js';
+import { createLogger, type Logger } from '../base/log.js';
 import { createKubeClient, type KubeClient } from '../datastore/client.js';
 import { loadConnection } from '../datastore/load-connection.js';
 import { embeddedApi, externalApi, type ApiAccess } from './api-access.js';
+import type { LabOptions } from './lab-options.js';
 import { Controllers } from './controllers/controllers.js';
+import { dnsAddress, dnsManifest, servesDns } from './dns/cluster-dns.js';
 import { Kubelet } from './kubelet/kubelet.js';
 import { boundedClient } from './world/bounded-client.js';
 import { Slots } from './world/slots.js';
@@ -20,7 +22,7 @@ import { createOutside } from './machine/outside.js';
 import { createLan, relayApi, type Lan } from './machine/lan.js';
 import { inside, type Place } from './machine/place.js';
 import { identify, must, run, type RunOptions, type RunResult } from './machine/process.js';
-import { cniConfig, netConf, type NodeFile } from './network-config.js';
+import { cniConfig, netConf } from './network-config.js';
 import { manifestText } from './manifest-text.js';
 import { PodAccess } from './pod-access.js';
 import { parseAnswers, targetText, type ProbeAnswer, type ProbeSource, type ProbeTarget } from './probe.js';
@@ -36,28 +38,6 @@ const PARALLEL_REQUESTS = 4;
 const READY_WITHIN_MS = 120_000;
 /** For what changes without an object changing: a process that dies. */
 const CHECK_MS = 250;
-
-export interface LabOptions {
-  readonly name: string;
-  readonly nodes?: number;
-  /** The lab's files; by default below /run. */
-  readonly dir?: string;
-  /** File of an API server that is there already, instead of the embedded one. */
-  readonly kubeconfig?: string;
-  readonly podCidr?: string;
-  readonly serviceCidr?: string;
-  /** Port of the embedded API server on the machine's loopback; any free one by default. */
-  readonly apiPort?: number;
-  /** False: no agent is started; nodes are ready then only if `nodeFiles` bring a network. */
-  readonly agent?: boolean;
-  readonly agentArgs?: readonly string[];
-  readonly agentEnv?: Readonly<Record<string, string>>;
-  /** Files on each node, instead of canal's own network configuration. */
-  readonly nodeFiles?: (node: string, index: number) => readonly NodeFile[];
-  readonly logLevel?: LogLevel;
-  /** Told what is being done, for people. */
-  readonly progress?: (line: string) => void;
-}
 
 /** Starts a lab in this process; resolves when its nodes are ready. Whatever it has made is gone again when it throws. */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -138,10 +118,14 @@ export class Lab {
     this.nodes.push(...(await Promise.all(Array.from({ length: count }, (_, i) => this.#createNode(i + 1, lan, api)))));
     say(`${count} nodes: ${this.nodes.map(({ name, address }) => `${name} ${address}`).join(', ')}`);
     await Promise.all(this.nodes.map((node) => this.#startKubelet(node)));
+    if (this.#clusterDns !== undefined) await this.apply(dnsManifest(this.#clusterDns));
     if (this.#options.agent === false) return;
     for (const node of this.nodes) this.startAgent(node);
     await this.#untilReady();
     say('nodes are ready');
+    if (this.#clusterDns === undefined) return;
+    await this.until('the name server serves', () => servesDns(this.status()));
+    say(`DNS at ${this.#clusterDns}`);
   }
 
   /** Starts a node's agent as `lab up` does; nothing happens where it runs. */
@@ -247,7 +231,7 @@ export class Lab {
     if (this.#options.kubeconfig !== undefined) return externalApi(this.#options.kubeconfig);
     return embeddedApi({
       dataDir: labFiles(this.dir).api,
-      serviceCidr: this.#options.serviceCidr ?? '10.43.0.0/16',
+      serviceCidr: this.#serviceCidr,
       port: this.#options.apiPort ?? 0,
       podRuntime: new PodAccess(() => this.#kubelets),
       log: this.#log,
@@ -268,6 +252,14 @@ export class Lab {
     return text;
   }
 
+  get #serviceCidr(): string {
+    return this.#options.serviceCidr ?? '10.43.0.0/16';
+  }
+
+  get #clusterDns(): string | undefined {
+    return this.#options.dns === true ? dnsAddress(this.#serviceCidr, this.#options.kubeconfig) : undefined;
+  }
+
   async #createNode(index: number, lan: Lan, api: ApiAccess): Promise<LabNode> {
     const name = nodeName(index);
     const files = labFiles(this.dir);
@@ -278,6 +270,7 @@ export class Lab {
       lan,
       kubeconfig: api.nodeKubeconfig,
       agentLog: files.agentLog(name),
+      clusterDns: this.#clusterDns,
     });
     for (const { path, content } of this.#options.nodeFiles?.(name, index) ?? [netConf(this.podCidr), cniConfig()]) node.write(path, content);
     return node;

@@ -1,7 +1,8 @@
 import { ask, DEFAULT_SOCKET } from '../../agent/cli/admin-client.js';
 import { ApiError, isConflict } from '../../agent/datastore/api-error.js';
 import { NAMESPACES, NETWORK_POLICIES, PODS, type Resource } from '../../agent/datastore/resource.js';
-import { startLab, type Lab, type LabOptions } from '../../agent/lab/lab.js';
+import type { LabOptions } from '../../agent/lab/lab-options.js';
+import { startLab, type Lab } from '../../agent/lab/lab.js';
 import type { StatusView } from '../../agent/observe/views.js';
 
 /** A lab for one test file, under a name that no other run has. Whoever starts it closes it. */

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startLab, type Lab } from '../../agent/lab/lab.js';
+import { eventually } from './eventually.js';
 import { isTerminating, type Pod } from '../../agent/lab/world/objects.js';
 
 let lab: Lab;
 
 beforeAll(async () => {
-  lab = await startLab({ name: `work-${process.pid}`, nodes: 2 });
+  lab = await startLab({ name: `work-${process.pid}`, nodes: 2, dns: true });
 });
 
 afterAll(async () => {
@@ -131,5 +132,35 @@ describe('a Job', () => {
   it('that may not fail is Failed after its first pod', async () => {
     await lab.apply(job('fail', 'exit 3', { backoffLimit: 0 }));
     await lab.kubectl(['wait', '--for=condition=failed', 'job/fail', '--timeout=20s']);
+  });
+});
+
+describe('names', () => {
+  const WITHIN = { withinMs: 15_000 };
+  const names = async (name: string): Promise<string> => (await lab.podExec('default', 'asks', ['getent', 'ahostsv4', name])).stdout;
+
+  it('of services are resolved by pods, and follow their endpoints', async () => {
+    await lab.apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'asks', namespace: 'default' }, spec: { terminationGracePeriodSeconds: 0, dnsConfig: { options: [{ name: 'timeout', value: '1' }, { name: 'attempts', value: '1' }] }, containers: [{ name: 'main', image: 'any' }] } });
+    await lab.until('the pod runs', () => lab.status().pods.some(({ name, ready }) => name === 'asks' && ready));
+    expect(await names('kubernetes.default')).toMatch(/^10\.43\.0\.1\s/);
+    expect(await names('kubernetes.default.svc.cluster.local')).toMatch(/^10\.43\.0\.1\s/);
+    expect(await names('nobody.default')).toBe('');
+    await lab.apply([
+      { apiVersion: 'v1', kind: 'Service', metadata: { name: 'peers', namespace: 'default' }, spec: { clusterIP: 'None', selector: { app: 'peer' }, ports: [{ port: 8080 }] } },
+      workload('StatefulSet', 'peer', { serviceName: 'peers', replicas: 1 }),
+    ]);
+    await settled('peer', 1);
+    const address = podsOf('peer')[0]!.status!.podIP!;
+    await eventually('the peer by name', async () => ((await names('peer-0.peers')).includes(address) ? '' : 'no address'), WITHIN);
+    await lab.kubectl(['scale', 'statefulset/peer', '--replicas=0']);
+    await eventually('the peer gone', () => names('peers'), WITHIN);
+  });
+
+  it('are asked for as policy allows', async () => {
+    const policy = (egress: object[]): object => ({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'asks', namespace: 'default' }, spec: { podSelector: {}, policyTypes: ['Egress'], egress } });
+    await lab.apply(policy([]));
+    await eventually('no answer', () => names('kubernetes.default'), WITHIN);
+    await lab.apply(policy([{ to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } }, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }], ports: [{ protocol: 'UDP', port: 53 }] }]));
+    await eventually('answers', async () => ((await names('kubernetes.default')) === '' ? 'no answer' : ''), WITHIN);
   });
 });

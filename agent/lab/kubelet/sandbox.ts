@@ -42,7 +42,7 @@ export async function createSandbox(node: LabNode, pod: Pod): Promise<Sandbox> {
     holder,
     cgroup,
     place: placeOf(holder.pid, cgroup),
-    writeFiles: (addresses) => writeFiles(holder.pid, pod, hostname, addresses),
+    writeFiles: (addresses) => writeFiles({ pid: holder.pid, pod, hostname, addresses, clusterDns: node.clusterDns }),
     destroy: async () => {
       await destroyCgroup(cgroup);
       if (!hostNetwork) await must(labBinary(), ['release', '--mnt', mnt, netns]);
@@ -50,11 +50,11 @@ export async function createSandbox(node: LabNode, pod: Pod): Promise<Sandbox> {
   };
 }
 
-function writeFiles(pid: number, pod: Pod, hostname: string, addresses: readonly string[]): void {
+function writeFiles({ pid, pod, hostname, addresses, clusterDns }: { pid: number; pod: Pod; hostname: string; addresses: readonly string[]; clusterDns: string | undefined }): void {
   const write = (file: string, text: string): void => writeFileSync(`/proc/${pid}/root/etc/${file}`, text);
   write('hostname', `${hostname}\n`);
   write('hosts', hostsFile(pod, hostname, addresses));
-  write('resolv.conf', resolvConf(pod));
+  write('resolv.conf', resolvConf(pod, clusterDns));
 }
 
 /** /etc/hosts as the kubelet writes it. */
@@ -66,15 +66,19 @@ export function hostsFile(pod: Pod, hostname: string, addresses: readonly string
   return ['# Kubernetes-managed hosts file.', '127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', ...own, ...aliases, ''].join('\n');
 }
 
-/** The lab has no DNS server: names are those that the pod brings itself. */
-export function resolvConf(pod: Pod): string {
+/** /etc/resolv.conf as the kubelet writes it; the nodes themselves have no name server. */
+export function resolvConf(pod: Pod, clusterDns: string | undefined): string {
   const { nameservers = [], searches = [], options = [] } = pod.spec.dnsConfig ?? {};
+  const { dnsPolicy = 'ClusterFirst', hostNetwork } = pod.spec;
+  const inCluster = dnsPolicy === 'ClusterFirstWithHostNet' || (dnsPolicy === 'ClusterFirst' && hostNetwork !== true);
   const namespace = pod.metadata.namespace ?? 'default';
-  const search = [`${namespace}.svc.cluster.local`, 'svc.cluster.local', 'cluster.local', ...searches];
+  const search = [...(inCluster ? [`${namespace}.svc.cluster.local`, 'svc.cluster.local', 'cluster.local'] : []), ...searches];
+  const servers = [...(inCluster && clusterDns !== undefined ? [clusterDns] : []), ...nameservers];
+  const all = new Map([...(inCluster && clusterDns !== undefined ? [['ndots', '5'] as const] : []), ...options.map(({ name, value }) => [name, value] as const)]);
   return [
-    `search ${search.join(' ')}`,
-    ...nameservers.map((address) => `nameserver ${address}`),
-    ...(options.length > 0 ? [`options ${options.map(({ name, value }) => (value === undefined ? name : `${name}:${value}`)).join(' ')}`] : []),
+    ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
+    ...servers.map((address) => `nameserver ${address}`),
+    ...(all.size > 0 ? [`options ${[...all].map(([name, value]) => (value === undefined ? name : `${name}:${value}`)).join(' ')}`] : []),
     '',
   ].join('\n');
 }

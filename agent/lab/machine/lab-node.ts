@@ -44,6 +44,8 @@ export interface NodeOptions {
   /** Content of the kubeconfig by which the node reaches the API server. */
   readonly kubeconfig: string;
   readonly agentLog: string;
+  /** The kubelet's --cluster-dns; undefined: pods have no name server. */
+  readonly clusterDns: string | undefined;
 }
 
 /** A machine of the lab: namespaces, mounts, an uplink, and the agent that runs on it. */
@@ -52,6 +54,7 @@ export class LabNode {
   readonly address: string;
   readonly cgroup: string;
   readonly holder: Holder;
+  readonly clusterDns: string | undefined;
   readonly agent: AgentProcess;
 
   private constructor(options: NodeOptions, holder: Holder) {
@@ -59,6 +62,7 @@ export class LabNode {
     this.address = options.address;
     this.cgroup = options.cgroup;
     this.holder = holder;
+    this.clusterDns = options.clusterDns;
     this.agent = new AgentProcess({ node: options.name, place: this.placeIn('agent'), log: options.agentLog });
   }
 

@@ -185,6 +185,7 @@ export interface PodTemplate {
 export interface Service extends KubeObject {
   readonly spec?: {
     readonly type?: string;
+    readonly externalName?: string;
     readonly clusterIP?: string;
     readonly clusterIPs?: readonly string[];
     readonly ipFamilies?: readonly string[];

@@ -159,7 +159,7 @@ describe("a pod's own files", () => {
   });
 
   it("search the pod's namespace, and have the name servers that it brings", () => {
-    expect(resolvConf(pod('p', { spec: { dnsConfig: { nameservers: ['10.43.0.10'], options: [{ name: 'ndots', value: '5' }] } } }))).toBe(
+    expect(resolvConf(pod('p', { spec: { dnsConfig: { nameservers: ['10.43.0.10'], options: [{ name: 'ndots', value: '5' }] } } }), undefined)).toBe(
       'search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.43.0.10\noptions ndots:5\n');
   });
 });
