@@ -247,6 +247,9 @@ static __noinline int edge_open(struct __sk_buff *skb, const struct packet *pack
 		bpf_map_delete_elem(&CANAL_MAP(canal_edge), &scratch->edge_way);
 		return DROP_NAT_FAILED;
 	}
+	// An LRU map that is full takes a row back at once that nobody has looked at yet.
+	bpf_map_lookup_elem(&CANAL_MAP(canal_edge), &scratch->edge_way);
+	bpf_map_lookup_elem(&CANAL_MAP(canal_edge), &scratch->edge_other);
 	return 0;
 }
 

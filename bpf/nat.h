@@ -75,6 +75,8 @@ static __always_inline void nat_put(const struct FAMILY_STRUCT(canal_nat_key) *k
 {
 	if (bpf_map_update_elem(&CANAL_MAP(canal_nat), key, row, BPF_ANY))
 		full_count(FULL_SERVICE);
+	// An LRU map that is full takes a row back at once that nobody has looked at yet.
+	bpf_map_lookup_elem(&CANAL_MAP(canal_nat), key);
 }
 
 // Where the row of the other way is.
