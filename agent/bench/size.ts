@@ -6,10 +6,13 @@ export interface Size {
   readonly cidrs: number;
   /** 0: none, and pods are asked at their own addresses; else through the service listed last. At least 2. */
   readonly services: number;
+  /** Name of what is there already and not made for the run; the numbers are 0 then. */
+  readonly found?: string;
 }
 
 /** As people read it, and as `scenario` in the JSON. */
-export function sizeName({ policies, cidrs, services }: Size): string {
+export function sizeName({ policies, cidrs, services, found }: Size): string {
+  if (found !== undefined) return found;
   const policy = policies === 0 ? 'no policy' : `${counted(policies, 'policy', 'policies')}, ${counted(cidrs, 'CIDR', 'CIDRs')}`;
   return services === 0 ? policy : `${policy}, ${services} services`;
 }

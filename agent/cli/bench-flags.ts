@@ -51,4 +51,11 @@ export function clusterFlag(text: string, before: ReadonlyMap<string, string>): 
   return new Map([...before, [name, file]]);
 }
 
+/** NAMESPACE/POD. */
+export function podFlag(text: string): { readonly namespace: string; readonly name: string } {
+  const [, namespace, name] = /^([a-z0-9.-]+)\/([a-z0-9.-]+)$/.exec(text) ?? [];
+  if (namespace === undefined || name === undefined) throw new InvalidArgumentError('NAMESPACE/POD');
+  return { namespace, name };
+}
+
 export const names = (text: string): string[] => text.split(',').filter((name) => name !== '');

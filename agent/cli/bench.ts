@@ -7,6 +7,9 @@ import { chartsOf } from '../bench/chart.js';
 import { contenderNames } from '../bench/contenders.js';
 import type { Driver } from '../bench/driver.js';
 import { clusterDriver } from '../bench/kubernetes/cluster-driver.js';
+import { pathBetween, type PodPair } from '../bench/kubernetes/given-pods.js';
+import type { PodRef } from '../bench/kubernetes/pod-exec.js';
+import { PORT } from '../bench/lab-plan.js';
 import { labDriver } from '../bench/lab-driver.js';
 import { markdownOf, programsMarkdown } from '../bench/markdown.js';
 import { programCosts, type ProgramCost } from '../bench/programs.js';
@@ -15,7 +18,7 @@ import { sectionOf } from '../bench/section.js';
 import { SUITES, suiteOf, type Suite, type SuiteName } from '../bench/suites.js';
 import { textOf } from '../bench/text.js';
 import { registerScale } from './bench-scale.js';
-import { among, clusterFlag, counts, METRICS, names, PATHS, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
+import { among, clusterFlag, counts, METRICS, names, PATHS, podFlag, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
 
 interface Flags extends OutputFlags {
   readonly suite?: SuiteName;
@@ -24,6 +27,9 @@ interface Flags extends OutputFlags {
   readonly kubeconfig?: string;
   readonly nodes: string[];
   readonly image: string;
+  readonly from?: PodRef;
+  readonly to?: PodRef;
+  readonly port: number;
   readonly contenders?: string[];
   readonly against?: string[];
   readonly paths: Path[];
@@ -67,6 +73,9 @@ export function registerBench(program: Command): void {
     .option('--kubeconfig <file>', 'a cluster called `cluster`')
     .option('--nodes <two>', 'nodes that the pods are on, the first the client\'s (default: the first two that take pods)', names, [])
     .option('--image <image>', 'of the pods; it needs sh and head', 'registry.k8s.io/e2e-test-images/busybox:1.36.1-1')
+    .option('--from <namespace/pod>', 'measure from this pod of a cluster or lab to that of --to, under what is in force there', podFlag)
+    .option('--to <namespace/pod>', 'who is asked; both need sh, head and a /tmp that can be written', podFlag)
+    .option('--port <n>', 'that the pod of --to is asked at: free there, and open to --from', whole, PORT)
     .option('--json <file>', 'write the result here; - for standard output')
     .option('--charts <directory>', 'write a picture of each scenario here')
     .option('--markdown', 'print the result as the README shows it')
@@ -88,7 +97,7 @@ export function registerBench(program: Command): void {
 async function run(flags: Flags, command: Command): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-  const { sections, rounds, turns, warmMs, countMs } = flags.suite === undefined ? suiteOfFlags(flags) : withGiven(suiteOf(flags.suite), flags, command);
+  const { sections, rounds, turns, warmMs, countMs } = await suiteFor(flags, command);
   const table = flags.json === '-' || flags.markdown === true ? process.stderr : process.stdout;
   const report = await bench({
     driver: driverOf(flags), sections, rounds, turns, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false,
@@ -101,18 +110,47 @@ async function run(flags: Flags, command: Command): Promise<void> {
 
 const notice = (message: string): void => void process.stderr.write(`${message}\n`);
 
-function driverOf(flags: Flags): Driver {
-  if (flags.driver === 'lab') return labDriver();
-  const { image, nodes } = flags;
-  return clusterDriver({ clusters: clustersOf(flags), image, nodes, onNotice: notice });
+async function suiteFor(flags: Flags, command: Command): Promise<Suite> {
+  const pods = podsOf(flags);
+  if (pods !== undefined) return suiteOfPods(flags, pods);
+  return flags.suite === undefined ? suiteOfFlags(flags) : withGiven(suiteOf(flags.suite), flags, command);
 }
 
-const clustersOf = ({ cluster, kubeconfig }: Flags): ReadonlyMap<string, string> => (kubeconfig === undefined ? cluster : new Map([['cluster', kubeconfig], ...cluster]));
+function driverOf(flags: Flags): Driver {
+  const pods = podsOf(flags);
+  if (flags.driver === 'lab' && pods === undefined) return labDriver();
+  const { image, nodes } = flags;
+  return clusterDriver({ clusters: clustersOf(flags), image, nodes, pods, onNotice: notice });
+}
+
+/** @throws CanalError('CONFIG') where only one is given */
+function podsOf({ from, to, port }: Flags): PodPair | undefined {
+  if ((from === undefined) !== (to === undefined)) throw new CanalError('CONFIG', '--from and --to go together');
+  return from === undefined || to === undefined ? undefined : { from, to, port };
+}
+
+/** `canal lab up` says what KUBECONFIG is. */
+function clustersOf({ cluster, kubeconfig }: Flags): ReadonlyMap<string, string> {
+  const file = kubeconfig ?? (cluster.size === 0 ? process.env['KUBECONFIG'] : undefined);
+  return file === undefined ? cluster : new Map([['cluster', file], ...cluster]);
+}
+
+/** On the path that leads from one to the other, the same in every cluster. */
+async function suiteOfPods(flags: Flags, pods: PodPair): Promise<Suite> {
+  const { metrics, rounds, turns, warmMs, countMs } = flags;
+  const clusters = clustersOf(flags);
+  const [kubeconfig] = clusters.values();
+  if (kubeconfig === undefined) throw new CanalError('CONFIG', '--from and --to need --kubeconfig, --cluster or KUBECONFIG');
+  const found = `${pods.from.namespace}/${pods.from.name} to ${pods.to.namespace}/${pods.to.name}`;
+  const contenders = [...clusters.keys()];
+  const plan = { contenders, against: contenders.slice(0, 1), sizes: [{ policies: 0, cidrs: 0, services: 0, found }], growth: false, metrics };
+  return { sections: [sectionOf({ ...plan, paths: [await pathBetween(kubeconfig, pods)] })], rounds, turns, warmMs, countMs };
+}
 
 /** What is measured, and against what. @throws CanalError('CONFIG') for a name that the driver does not know */
 function contendersOf(flags: Flags): { readonly contenders: readonly string[]; readonly against: readonly string[] } {
   const clusters = [...clustersOf(flags).keys()];
-  if (flags.driver === 'kubernetes' && clusters.length === 0) throw new CanalError('CONFIG', 'the driver kubernetes needs --cluster or --kubeconfig');
+  if (flags.driver === 'kubernetes' && clusters.length === 0) throw new CanalError('CONFIG', 'the driver kubernetes needs --cluster, --kubeconfig or KUBECONFIG');
   const known = flags.driver === 'lab' ? contenderNames() : [...clusters, 'limit'];
   const contenders = flags.contenders ?? (flags.driver === 'lab' ? ['bare', 'limit', 'canal-everything'] : known);
   const against = flags.against ?? contenders.slice(0, 1);

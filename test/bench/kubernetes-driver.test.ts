@@ -30,5 +30,19 @@ it('measures pods of any cluster over its API, under policies and through servic
   );
   const left = async (): Promise<string[]> => (await lab.client.list(NAMESPACES)).items.map((item) => (item as { metadata: { name: string } }).metadata.name).filter((name) => name.startsWith('canal-bench-'));
   await eventually('the namespaces are gone', left, { withinMs: 60_000 });
-  expect(readdirSync('/tmp').filter((name) => name.startsWith('canal-load-canal-bench-') && !existsSync(`/proc/${name.split('-')[4]}`))).toEqual([]);
+  expect(readdirSync('/tmp').filter((name) => name.startsWith('canal-load-') && !existsSync(`/proc/${name.split('-')[2]}`))).toEqual([]);
 }, 180_000);
+
+it('measures from a pod to another that are there, under the policies that are there', async () => {
+  const pod = (name: string, node: number): object => ({
+    apiVersion: 'v1', kind: 'Pod', metadata: { namespace: 'default', name },
+    spec: { nodeName: lab.node(node).name, containers: ['idle', 'other'].map((each) => ({ name: each, image: 'none', command: ['sleep', '600'] })) },
+  });
+  await lab.apply([pod('one', 1), pod('two', 2)]);
+  await lab.podsReady('default');
+  const args = ['bench', '--from', 'default/one', '--to', 'default/two', '--metrics', 'rr', '--rounds', '2', '--warm-ms', '10', '--count-ms', '100', '--json', '-'];
+  const { stdout } = await promisify(execFile)(process.execPath, [CANAL, ...args], { encoding: 'utf8', env: { ...process.env, KUBECONFIG: lab.kubeconfig } });
+  const { rows } = JSON.parse(stdout) as Report;
+  expect(rows).toMatchObject([{ scenario: 'default/one to default/two', path: 'across', metric: 'rr', contender: 'cluster', against: 'cluster', rounds: 2, ratio: { median: 1 } }]);
+  expect(rows[0]!.value.median).toBeGreaterThan(0);
+}, 120_000);

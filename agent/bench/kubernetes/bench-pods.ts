@@ -1,16 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../base/clock.js';
 import { CanalError } from '../../base/errors.js';
-import type { KubeClient } from '../../datastore/client.js';
+import { createKubeClient, type KubeClient } from '../../datastore/client.js';
 import type { Connection } from '../../datastore/connection.js';
 import { fields, list, text } from '../../datastore/decode/field.js';
+import { loadConnection } from '../../datastore/load-connection.js';
 import { NODES, PODS } from '../../datastore/resource.js';
+import { PORT } from '../lab-plan.js';
 import { loadTool } from '../load.js';
 import { podRun, type PodRef } from './pod-exec.js';
 
 /** A pod that runs, with the load tool in it. */
 export interface BenchPod extends PodRef {
   readonly address: string;
+  /** That its server listens on. */
+  readonly port: number;
   /** Path of the load tool in it. */
   readonly tool: string;
 }
@@ -26,6 +31,12 @@ export interface Cluster {
   readonly connection: Connection;
 }
 
+/** @throws CanalError('CONFIG') as {@link loadConnection} does */
+export async function openCluster(kubeconfig: string): Promise<Cluster> {
+  const connection = await loadConnection({ kubeconfig, env: {}, clock: systemClock });
+  return { connection, client: createKubeClient(connection, systemClock) };
+}
+
 const READY_MS = 120_000;
 const LOOK_MS = 250;
 
@@ -34,11 +45,16 @@ export async function makePod({ client, connection }: Cluster, order: PodOrder):
   const { namespace, name } = order;
   await client.create(PODS, namespace, podObject(order));
   const address = await running(client, order);
+  return { namespace, name, address, port: PORT, tool: await giveTool(connection, { namespace, name }) };
+}
+
+/** @returns where it is. @throws CanalError('KERNEL') where the container has no `sh`, `head` or `/tmp` that can be written */
+export async function giveTool(connection: Connection, pod: PodRef): Promise<string> {
   // A path of its own: a lab's pods share the machine's files.
-  const tool = `/tmp/canal-load-${namespace}-${name}`;
+  const tool = `/tmp/canal-load-${process.pid}-${pod.namespace}-${pod.name}`;
   const bytes = readFileSync(loadTool());
-  await podRun(connection, { namespace, name }, ['sh', '-c', `head -c ${bytes.length} > ${tool} && chmod 755 ${tool}`], bytes);
-  return { namespace, name, address, tool };
+  await podRun(connection, pod, ['sh', '-c', `head -c ${bytes.length} > ${tool} && chmod 755 ${tool}`], bytes);
+  return tool;
 }
 
 /** Takes the tool away again: a pod's files go with it, a lab's do not. */

@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../base/clock.js';
 import { CanalError } from '../../base/errors.js';
-import { createKubeClient, type KubeClient } from '../../datastore/client.js';
+import type { KubeClient } from '../../datastore/client.js';
 import { fields, text } from '../../datastore/decode/field.js';
-import { loadConnection } from '../../datastore/load-connection.js';
 import { ENDPOINT_SLICES, NAMESPACES, NETWORK_POLICIES, SERVICES } from '../../datastore/resource.js';
 import type { Contender, Driver } from '../driver.js';
 import { PORT } from '../lab-plan.js';
@@ -11,7 +9,8 @@ import { policyObjects } from '../policies.js';
 import type { Path } from '../report.js';
 import { benchServices, SERVICE_PORT, serviceObjects } from '../services.js';
 import type { Size } from '../size.js';
-import { forgetPod, makePod, usableNodes, type BenchPod, type Cluster } from './bench-pods.js';
+import { forgetPod, makePod, openCluster, usableNodes, type BenchPod, type Cluster } from './bench-pods.js';
+import { givenPods, type PodPair } from './given-pods.js';
 import { isFiltered, measurePods } from './measure.js';
 
 export interface ClusterDriverOptions {
@@ -21,6 +20,8 @@ export interface ClusterDriverOptions {
   readonly image: string;
   /** Two, the first for the client; empty: the cluster's first two that take pods. */
   readonly nodes: readonly string[];
+  /** To measure between these, which are there, under what policies there are; undefined: between pods of its own. */
+  readonly pods: PodPair | undefined;
   readonly onNotice: (message: string) => void;
 }
 
@@ -36,8 +37,8 @@ export function clusterDriver(options: ClusterDriverOptions): Driver {
     async create({ contender, size }, id) {
       const kubeconfig = options.clusters.get(contender) ?? (contender === 'limit' ? [...options.clusters.values()][0] : undefined);
       if (kubeconfig === undefined) throw new CanalError('CONFIG', `${contender}: no --cluster of that name`);
-      const connection = await loadConnection({ kubeconfig, env: {}, clock: systemClock });
-      const cluster = { connection, client: createKubeClient(connection, systemClock) };
+      const cluster = await openCluster(kubeconfig);
+      if (options.pods !== undefined) return givenPods(cluster, options.pods);
       const namespace = `canal-bench-${process.pid}-${id}`;
       await cluster.client.create(NAMESPACES, undefined, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
       try {
@@ -112,7 +113,7 @@ async function awaitAnswers(measure: Contender['measure']): Promise<void> {
 async function awaitPolicies({ onNotice }: ClusterDriverOptions, { connection }: Cluster, { client, same, across }: Pods): Promise<void> {
   for (const server of [same, across]) {
     const until = Date.now() + FORCE_MS;
-    while (!(await isFiltered(connection, client, server.address))) {
+    while (!(await isFiltered(connection, client, server))) {
       if (Date.now() > until) return onNotice('no port is closed by silence after a minute: policies are not in force, or this cluster rejects instead of dropping');
       await sleep(500);
     }

@@ -2,7 +2,6 @@ import { CanalError } from '../../base/errors.js';
 import type { Connection } from '../../datastore/connection.js';
 import { bottleneck, type ConntrackState } from '../bottleneck.js';
 import type { Figure } from '../driver.js';
-import { PORT } from '../lab-plan.js';
 import { checkResult, windowArgs, type LoadResult, type LoadWindow } from '../load.js';
 import type { BenchPod } from './bench-pods.js';
 import { podExec, podRun } from './pod-exec.js';
@@ -17,7 +16,7 @@ const UNKNOWN: ConntrackState = { entries: 0, max: 0, dropped: 0, evicted: 0, in
  */
 export async function measurePods(connection: Connection, pods: { readonly client: BenchPod; readonly server: BenchPod }, to: string, window: LoadWindow): Promise<Figure> {
   const { client, server } = pods;
-  const serving = await podExec(connection, server, [server.tool, 'serve', '--listen', `${server.address}:${PORT}`, ...windowArgs(window)]);
+  const serving = await podExec(connection, server, [server.tool, 'serve', '--listen', `${server.address}:${server.port}`, ...windowArgs(window)]);
   await serving.saying('listening');
   const asked = await podRun(connection, client, [client.tool, 'ask', '--to', to, ...windowArgs(window)]).finally(() => serving.write('\n'));
   const result = JSON.parse(asked) as LoadResult;
@@ -41,9 +40,9 @@ function counted({ metric }: LoadWindow, result: LoadResult, { received, ns }: R
 }
 
 /** Whether a port where nobody listens, and that no policy names, is closed by silence. */
-export async function isFiltered(connection: Connection, client: BenchPod, address: string): Promise<boolean> {
+export async function isFiltered(connection: Connection, client: BenchPod, { address, port }: BenchPod): Promise<boolean> {
   const started = Date.now();
-  await podRun(connection, client, [client.tool, 'ask', '--metric', 'crr', '--to', `${address}:${PORT + 1}`, '--warm-ms', '0', '--count-ms', '1']);
+  await podRun(connection, client, [client.tool, 'ask', '--metric', 'crr', '--to', `${address}:${port + 1}`, '--warm-ms', '0', '--count-ms', '1']);
   return Date.now() - started > SILENCE_MS;
 }
 

@@ -7,6 +7,8 @@ import { objectPath, PODS } from '../../datastore/resource.js';
 export interface PodRef {
   readonly namespace: string;
   readonly name: string;
+  /** Undefined: its only one. */
+  readonly container?: string | undefined;
 }
 
 /** A command that runs in a pod. */
@@ -24,7 +26,7 @@ const STDIN = 0, STDOUT = 1, STDERR = 2, STATUS = 3;
 /** Of one message to the pod: API servers and runtimes take them in small buffers. */
 const CHUNK = 32_768;
 
-/** Starts a command in the pod's only container. @throws CanalError('DATASTORE') where the API server refuses */
+/** Starts a command in a pod. @throws CanalError('DATASTORE') where the API server refuses */
 export async function podExec(connection: Connection, pod: PodRef, command: readonly string[]): Promise<PodCommand> {
   const socket = await open(connection, pod, command);
   const out: Buffer[] = [];
@@ -70,7 +72,8 @@ export async function podRun(connection: Connection, pod: PodRef, command: reado
 async function open(connection: Connection, pod: PodRef, command: readonly string[]): Promise<WebSocket> {
   const { headers, tls } = await connection.credentials();
   const base = connection.server.href.replace(/^http/, 'ws').replace(/\/$/, '');
-  const query = new URLSearchParams([...command.map((part): [string, string] => ['command', part]), ['stdin', 'true'], ['stdout', 'true'], ['stderr', 'true']]);
+  const container: [string, string][] = pod.container === undefined ? [] : [['container', pod.container]];
+  const query = new URLSearchParams([...container, ...command.map((part): [string, string] => ['command', part]), ['stdin', 'true'], ['stdout', 'true'], ['stderr', 'true']]);
   const socket = new WebSocket(`${base}${objectPath(PODS, pod, 'exec')}?${query.toString()}`, PROTOCOLS, { headers, ...tls });
   return new Promise((resolve, reject) => {
     const refused = (message: string): void => reject(new CanalError('DATASTORE', `exec in ${pod.namespace}/${pod.name}: ${message}`));
