@@ -22,7 +22,7 @@ export function cni(): void {
     const config = `{"cniVersion":"1.1.0","name":"canal-cni-test","type":"canal","ipam":{"type":"host-local","ranges":[[{"subnet":"10.253.253.0/28"}]]}${valid === undefined ? '' : `,"cni.dev/valid-attachments":${valid}`}}`;
     return shellOn(node, `printf '%s' '${config}' | CNI_COMMAND=GC CNI_PATH=/opt/cni/bin /opt/cni/bin/canal 2>&1; echo "exit $?"`);
   };
-  const others = (): Promise<string> => shellOn(node, 'cd /var/lib/canal/endpoints && grep -L canal-cni-test $(ls) /dev/null');
+  const others = (): Promise<string> => shellOn(node, 'cd /var/lib/canal/endpoints && grep -L canal-cni-test $(ls) /dev/null || true');
   const records = (): Promise<string> => shellOn(node, `grep -l canal-cni-test /var/lib/canal/endpoints/* 2>/dev/null | wc -l`);
 
   beforeAll(async () => {
