@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { ScaleFigure, ScaleMetric } from '../bench/scale/measure.js';
 import { measureScale, SCENARIOS } from '../bench/scale/scale.js';
 import { machineFacts } from '../bench/report.js';
+import { registerCni } from './bench-cni.js';
 import { among, whole } from './bench-flags.js';
 
 interface Flags {
@@ -32,8 +33,9 @@ const TARGETS: readonly { readonly metric: ScaleMetric; readonly scenario?: stri
   { metric: 'restart-writes', most: 0, of: 'value' },
 ];
 
-/** `canal bench scale`: what one node's agent takes in clusters of several sizes. */
+/** `canal bench cni`, and `canal bench scale`: what one node's agent takes in clusters of several sizes. */
 export function registerScale(bench: Command): void {
+  registerCni(bench);
   const names = SCENARIOS.map(({ name }) => name);
   bench
     .command('scale')

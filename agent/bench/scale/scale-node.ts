@@ -39,13 +39,17 @@ export class ScaleNode {
   #applied: (() => void) | undefined;
   #seen: Snapshot | undefined;
 
-  constructor(readonly order: ScaleOrder) {
+  /** @param stored pods whose ADD is complete; those of `this.stored` by default */
+  constructor(
+    readonly order: ScaleOrder,
+    stored: () => readonly LocalEndpoint[] = () => this.stored,
+  ) {
     const { settings } = loadSettings({ iface: ['uplink'], bpffs: order.bpffs, 'node-name': HERE }, {}, undefined);
     const mapSizes = order.size.services > 30_000 ? { canal_front4: 131_072 } : {};
     const netConf = parseNetConf('{"Network":"10.0.0.0/7","Backend":{"Type":"vxlan"}}', 'bench');
     this.kernel = openKernel({ settings: { ...settings, mapSizes }, networks: [netConf.network!], sysctls: () => [...this.loop.ledgers.sysctls.desired.keys()], log: createLogger('warn') });
     const planner = new OverlayPlanner({ nodeName: HERE, settings: { ...settings.uplink, blackholeRoute: false }, netConf, kernel: this.kernel, resolve: () => undefined, randomMac: () => '02:00:00:ff:00:01' });
-    this.endpoints = new LocalEndpoints(() => this.stored);
+    this.endpoints = new LocalEndpoints(stored);
     this.loop = new ApplyLoop({ kernel: this.kernel, planner, endpoints: this.endpoints, settings, clock: systemClock, log: createLogger('warn'), onApplied: (view) => this.#see(view.snapshot) });
     this.store = createStore({ clock: systemClock, onChange: (snapshot) => this.loop.update(snapshot) });
     this.cluster = new ScaleCluster(order.size, this.store.sinks);
