@@ -33,7 +33,7 @@ const MAX_IDLE_SOCKETS = 4;
 export class Transport {
   readonly #connection: Connection;
   readonly #clock: Clock;
-  #agent: HttpAgent | undefined;
+  #agents: Agents | undefined;
   #tls: TlsMaterial | undefined;
 
   constructor(connection: Connection, clock: Clock) {
@@ -44,10 +44,10 @@ export class Transport {
   /** Resolves once headers are here, whatever the status. Throws ApiError without status when no answer came. */
   async send(exchange: Exchange): Promise<Answer> {
     const credentials = await this.#connection.credentials();
-    const agent = this.#agentFor(credentials.tls);
+    const agents = this.#agentsFor(credentials.tls);
     const { server } = this.#connection;
     const options: RequestOptions = {
-      agent,
+      agent: agents.kept,
       method: exchange.method,
       protocol: server.protocol,
       hostname: server.hostname.replace(/^\[|\]$/g, ''),
@@ -55,19 +55,22 @@ export class Transport {
       path: server.pathname.replace(/\/$/, '') + exchange.path,
       headers: { 'user-agent': 'canal', accept: 'application/json', 'accept-encoding': 'gzip', ...credentials.headers, ...exchange.headers, ...lengthOf(exchange.body) },
     };
+    // What must not be done twice never meets a connection that the server may be closing.
+    if (!repeatable(exchange)) return this.#roundTrip({ ...options, agent: agents.fresh }, exchange);
     try {
       return await this.#roundTrip(options, exchange);
     } catch (error) {
-      // The server closed an idle connection just as we took it. Only a create could be done twice.
-      if (!(error instanceof StaleSocket) || exchange.method === 'POST') throw error;
-      return this.#roundTrip({ ...options, agent: false }, exchange);
+      // The server closed an idle connection just as we took it.
+      if (!(error instanceof StaleSocket)) throw error;
+      return this.#roundTrip({ ...options, agent: agents.fresh }, exchange);
     }
   }
 
   /** Destroys all connections; answers that are being read end with an error. */
   close(): void {
-    this.#agent?.destroy();
-    this.#agent = undefined;
+    this.#agents?.kept.destroy();
+    this.#agents?.fresh.destroy();
+    this.#agents = undefined;
   }
 
   #roundTrip(options: RequestOptions, exchange: Exchange): Promise<Answer> {
@@ -81,7 +84,8 @@ export class Transport {
       request.on('socket', (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
       request.on('error', (cause: NodeJS.ErrnoException) => {
         const Kind = request.reusedSocket && cause.code === 'ECONNRESET' ? StaleSocket : ApiError;
-        reject(new Kind(`API server does not answer: ${cause.message}`, { subject, cause }));
+        const doubt = repeatable(exchange) || NOT_SENT.has(cause.code ?? '') ? '' : '; it may have done what was asked';
+        reject(new Kind(`API server does not answer: ${cause.message}${doubt}`, { subject, cause }));
       });
       request.on('close', () => {
         timer.abort();
@@ -98,17 +102,31 @@ export class Transport {
     });
   }
 
-  #agentFor(tls: TlsMaterial): HttpAgent {
-    if (this.#agent !== undefined && this.#tls === tls) return this.#agent;
-    // Running answers keep the old agent's sockets until they end; its idle ones time out at the server.
+  #agentsFor(tls: TlsMaterial): Agents {
+    if (this.#agents !== undefined && this.#tls === tls) return this.#agents;
+    // Running answers keep the old agents' sockets until they end; idle ones time out at the server.
     const common = { keepAlive: true, keepAliveMsecs: TCP_KEEPALIVE_MS, maxFreeSockets: MAX_IDLE_SOCKETS, scheduling: 'lifo' as const };
-    this.#agent = this.#connection.server.protocol === 'https:' ? new HttpsAgent({ ...common, ...tls }) : new HttpAgent(common);
+    const secure = this.#connection.server.protocol === 'https:';
+    this.#agents = secure ? { kept: new HttpsAgent({ ...common, ...tls }), fresh: new HttpsAgent(tls) } : { kept: new HttpAgent(common), fresh: new HttpAgent() };
     this.#tls = tls;
-    return this.#agent;
+    return this.#agents;
   }
 }
 
+interface Agents {
+  /** Connections are kept for the next request. */
+  readonly kept: HttpAgent;
+  /** One connection a request. */
+  readonly fresh: HttpAgent;
+}
+
 class StaleSocket extends ApiError {}
+
+/** Errors before there is a connection: nothing was sent. */
+const NOT_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+
+/** Whether doing it twice is as doing it once. A JSON patch may append, or test what it changes itself; a create makes two. */
+const repeatable = ({ method, headers }: Exchange): boolean => method !== 'POST' && !(method === 'PATCH' && headers?.['content-type'] === 'application/json-patch+json');
 
 /** Node sends a body of DELETE without any length unless told, which the server takes for the next request. */
 function lengthOf(body: string | undefined): { 'content-length'?: number } {

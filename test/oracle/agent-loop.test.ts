@@ -7,9 +7,9 @@ import type { FakeTable } from '../support/fake-table.js';
 import { NODES, World } from '../unit/daemon/world.js';
 import { randomEdit } from './edit.js';
 import { SMALL, randomPacket, randomScene, type Scene, type SceneSize } from './generate.js';
-import { Random, seedFromEnv } from './random.js';
+import { Random, testSeed } from '../support/random.js';
 
-const seed = seedFromEnv();
+const seed = testSeed();
 const SIZE: SceneSize = { ...SMALL, families: [4] };
 const POLICY = ['rules', 'tables', 'peers', 'cidrs', 'endpoints', 'local'] as const;
 

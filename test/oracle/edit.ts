@@ -1,7 +1,7 @@
 import type { Pod } from '../../agent/model/objects.js';
 import { type Scene, type SceneSize, endpointOf, policyKey, randomAddress, randomLabels, randomPod } from './generate.js';
 import { randomPolicy } from './generate-policy.js';
-import type { Random } from './random.js';
+import type { Random } from '../support/random.js';
 
 /** The scene after a few things happened to it; what did not change is the same object. */
 export function randomEdit(random: Random, scene: Scene, size: SceneSize, edits = 1): Scene {

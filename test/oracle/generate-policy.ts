@@ -4,7 +4,7 @@ import { ICMP, ICMPV6 } from '../../agent/model/objects.js';
 import type { Peer, PodSelection, Policy, PortMatch, Rule, ServiceMatch } from '../../agent/model/policy.js';
 import { ALL, type Selector } from '../../agent/model/selector.js';
 import { LABELS, PORT_NAMES, PORT_NUMBERS, PROTOCOLS, type SceneSize, randomAddress } from './generate.js';
-import type { Random } from './random.js';
+import type { Random } from '../support/random.js';
 
 /** A policy: by its manifest through the decoder, or of the model's whole range. */
 export function randomPolicy(random: Random, index: number, namespace: string, size: SceneSize): Policy {

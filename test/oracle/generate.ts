@@ -5,7 +5,7 @@ import { ICMP, ICMPV6, type Labels, type NamedPort, type Namespace, type Pod, SC
 import type { Policy, Tier } from '../../agent/model/policy.js';
 import type { Snapshot } from '../../agent/model/snapshot.js';
 import { randomCidr, randomPolicy } from './generate-policy.js';
-import type { Random } from './random.js';
+import type { Random } from '../support/random.js';
 
 /** A cluster as one node sees it. */
 export interface Scene {

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { PolicyCompiler, compilePolicy } from '../../agent/compile/policy/compiler.js';
 import { randomEdit, shuffledScene } from './edit.js';
 import { SMALL, type SceneSize, randomScene } from './generate.js';
-import { Random, seedFromEnv } from './random.js';
+import { Random, testSeed } from '../support/random.js';
 
-const seed = seedFromEnv();
+const seed = testSeed();
 const SIZE: SceneSize = { ...SMALL, families: [4, 6] };
 
 describe('the compiler that remembers', () => {

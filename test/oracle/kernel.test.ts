@@ -9,9 +9,9 @@ import { ICMP, ICMPV6 } from '../../agent/model/objects.js';
 import { type Devices, makeDevices } from '../packet/own-namespace.js';
 import { SMALL, type Scene, type SceneSize, randomPacket, randomScene } from './generate.js';
 import { type KernelOpinion, KernelJudge } from './kernel-judge.js';
-import { Random, seedFromEnv } from './random.js';
+import { Random, testSeed } from '../support/random.js';
 
-const seed = seedFromEnv();
+const seed = testSeed();
 const pairs = Number(process.env['CANAL_ORACLE_PAIRS'] ?? 100_000);
 const PODS = 20;
 const PACKETS_A_SCENE = 150;

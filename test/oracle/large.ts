@@ -3,7 +3,7 @@ import { decodeNetworkPolicy } from '../../agent/datastore/decode/network-policy
 import type { Namespace, Pod } from '../../agent/model/objects.js';
 import type { Policy } from '../../agent/model/policy.js';
 import { type Scene, endpointOf, keyed, policyKey } from './generate.js';
-import type { Random } from './random.js';
+import type { Random } from '../support/random.js';
 
 export interface LargeSize {
   readonly pods: number;

@@ -6,7 +6,7 @@ import type { Pod } from '../../agent/model/objects.js';
 import type { Scene } from './generate.js';
 import { largeScene } from './large.js';
 import { manyCidrsScene } from './many-cidrs.js';
-import { Random } from './random.js';
+import { Random } from '../support/random.js';
 
 /** CPU time, so that neighbours on the machine do not count. */
 function cpuMs<T>(work: () => T): { ms: number; result: T } {

@@ -7,9 +7,9 @@ import { type Packet, judge } from '../../agent/compile/policy/evaluate.js';
 import { lookup } from '../../agent/compile/policy/lookup.js';
 import type { Direction } from '../../agent/model/policy.js';
 import { SMALL, type Scene, type SceneSize, randomPacket, randomScene } from './generate.js';
-import { Random, seedFromEnv } from './random.js';
+import { Random, testSeed } from '../support/random.js';
 
-const seed = seedFromEnv();
+const seed = testSeed();
 const PACKETS_A_SCENE = 100;
 
 /** Each local end of a packet, with the direction it is judged in. */

@@ -6,9 +6,9 @@ import { lookup } from '../../agent/compile/policy/lookup.js';
 import { type PolicyMaps, transition } from '../../agent/compile/policy/transition.js';
 import { randomEdit } from './edit.js';
 import { SMALL, type Scene, type SceneSize, randomPacket, randomScene } from './generate.js';
-import { Random, seedFromEnv } from './random.js';
+import { Random, testSeed } from '../support/random.js';
 
-const seed = seedFromEnv();
+const seed = testSeed();
 const SIZE: SceneSize = { ...SMALL, pods: 12 };
 
 /** The maps, written to one row at a time in the order that transition() asks for. */

@@ -203,3 +203,58 @@ describe('HTTPS', () => {
     expect(await client.get(NODES, { name: 'n' })).toEqual({ who: 'canal-client' });
   });
 });
+
+describe('a server that closes a kept connection just as it is used again', () => {
+  /** Answers the first request of a connection and hangs up on its second, having done what it asked or not. */
+  function hangUpOnSecond(request: IncomingMessage, response: ServerResponse): void {
+    const socket = request.socket as typeof request.socket & { used?: boolean };
+    if (socket.used === true) return void socket.destroy();
+    socket.used = true;
+    json(response, 200, {});
+  }
+  const ref = { namespace: 'x', name: 'a' };
+  const kinds: readonly [title: string, ask: (client: KubeClient) => Promise<unknown>, requests: readonly string[]][] = [
+    ['a GET', (c) => c.get(PODS, ref), ['GET', 'GET', 'GET']],
+    ['a merge patch', (c) => c.patch(PODS, ref, 'merge', {}), ['GET', 'PATCH', 'PATCH']],
+    ['a DELETE', (c) => c.remove(PODS, ref), ['GET', 'DELETE', 'DELETE']],
+  ];
+  it.each(kinds)('%s is repeated on a new connection', async (_title, ask, requests) => {
+    const kube = connect(await serve(hangUpOnSecond));
+    await kube.get(PODS, ref);
+    await ask(kube);
+    expect(seen.map(({ method }) => method)).toEqual(requests);
+  });
+
+  it('is met with the same trust when the request is repeated over TLS', async () => {
+    const kube = connect(await serve(hangUpOnSecond, serverIdentity), { tls: { ca: Buffer.from(authority) } });
+    await kube.get(PODS, ref);
+    await kube.get(PODS, ref);
+    expect(seen).toHaveLength(3);
+  });
+
+  it.each<[string, (client: KubeClient) => Promise<unknown>]>([
+    ['a create', (c) => c.create(PODS, 'x', {})],
+    ['a JSON patch', (c) => c.patch(PODS, ref, 'json', [])],
+  ])('never meets %s, which is sent once, on a connection of its own', async (_title, ask) => {
+    const kube = connect(await serve(hangUpOnSecond));
+    await kube.get(PODS, ref);
+    await ask(kube);
+    await ask(kube);
+    expect(seen).toHaveLength(3);
+    expect(new Set(seen.map(({ port }) => port)).size).toBe(3);
+  });
+});
+
+it('a create whose connection breaks is not repeated, and the error says that it may have been done', async () => {
+  const kube = connect(await serve((request) => request.socket.destroy()));
+  const error = await failure(kube.create(PODS, 'x', {}));
+  expect(error.message).toMatch(/API server does not answer: .*; it may have done what was asked/);
+  expect(seen).toHaveLength(1);
+});
+
+it('a create that nobody took says no such thing', async () => {
+  const url = await serve(() => undefined);
+  await new Promise((resolve) => server!.close(resolve));
+  server = undefined;
+  expect((await failure(connect(url).create(PODS, 'x', {}))).message).not.toMatch(/may have/);
+});

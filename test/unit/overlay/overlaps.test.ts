@@ -2,8 +2,9 @@ import { expect, it } from 'vitest';
 import { Cidr, IpAddress } from '../../../agent/base/address.js';
 import { peerLeases } from '../../../agent/compile/overlay/lease.js';
 import type { Node } from '../../../agent/model/objects.js';
+import { testSeed } from '../../support/random.js';
 
-const seed = Number(process.env['CANAL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = testSeed();
 
 it('takes of nodes with overlapping subnets the first by name, whatever the lengths, as comparing each with each would', () => {
   console.log(`seed ${seed}`);

@@ -9,7 +9,7 @@ import { ICMP, type NamedPort, type Pod, TCP, UDP } from '../../../agent/model/o
 import type { Policy, Tier } from '../../../agent/model/policy.js';
 import { shuffledScene } from '../../oracle/edit.js';
 import { type Scene, endpointOf, keyed, policyKey } from '../../oracle/generate.js';
-import { Random } from '../../oracle/random.js';
+import { Random } from '../../support/random.js';
 
 // A small shop: `api` and `db` are on this node, the others are not.
 const http: NamedPort = { name: 'http', protocol: TCP, port: 8080 };

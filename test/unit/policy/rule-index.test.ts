@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { type Atom, AtomPool } from '../../../agent/compile/policy/atoms.js';
 import { RuleIndex } from '../../../agent/compile/policy/rule-index.js';
 import type { RuleSpec } from '../../../agent/compile/policy/table-spec.js';
-import { Random, seedFromEnv } from '../../oracle/random.js';
+import { Random, testSeed } from '../../support/random.js';
 
-const seed = seedFromEnv();
+const seed = testSeed();
 
 describe('the index of a table\'s rules', () => {
   it('finds for any set of atoms the rules that asking each of them finds', () => {

@@ -55,7 +55,7 @@ const states = (n: number): State[] => {
 const EXPANDERS: Readonly<Record<string, (list: readonly State[]) => State[]>> = {
   'as written': (list) => [...list],
   reversed: (list) => [...list].reverse(),
-  shuffled: (list) => new Random(seed + 1).shuffle(list),
+  shuffled: (list) => new Random(seed + 1).shuffled(list),
   'with empty states between': (list) => list.flatMap((state) => [{}, state]),
   'each one twice': (list) => list.flatMap((state) => [state, state]),
   squashed: (list) => list.slice(-1),

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { KnownRows } from '../../../agent/reconcile/known-rows.js';
 import type { Keyed } from '../../../agent/reconcile/diff.js';
 import { FakeTable } from '../../support/fake-table.js';
+import { testSeed } from '../../support/random.js';
 
 interface Row {
   readonly device: number;
@@ -30,7 +31,7 @@ class DeviceTable extends FakeTable<string, Row> {
   }
 }
 
-const seed = Number(process.env['CANAL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = testSeed();
 
 it('knows what a list of all would say, asking only for devices that were named', () => {
   console.log(`seed ${seed}`);

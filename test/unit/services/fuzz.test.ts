@@ -32,7 +32,7 @@ function run(states: readonly Snapshot[], restart: () => boolean = () => false):
 /** Ways to come to the same last state. */
 const EXPANDERS: Readonly<Record<string, (list: readonly Snapshot[], random: Random) => readonly Snapshot[]>> = {
   'as they came': (list) => list,
-  'in another order': (list, random) => [...random.shuffle(list.slice(0, -1)), list.at(-1)!],
+  'in another order': (list, random) => [...random.shuffled(list.slice(0, -1)), list.at(-1)!],
   'from the end to the start and at once back': (list) => [...list.toReversed(), list.at(-1)!],
   'with an empty cluster between all': (list) => list.flatMap((state) => [snapshot([], []), state]),
   'some lost': (list, random) => [...list.slice(0, -1).filter(() => random.next() < 0.5), list.at(-1)!],
