@@ -134,6 +134,12 @@ int canal_map_lookup(int fd, const void *key, void *value);
 int canal_map_dump(int fd, void *keys, void *values, uint32_t capacity, uint32_t *needed);
 int canal_cpus(void);                                    // possible CPUs: per-CPU values are this many, 8-byte aligned each
 
+// ---- netfilter
+// Chains in this network namespace, a line each: WAY FAMILY TABLE CHAIN,
+// of nftables (which iptables-nft is too) and of tables of iptables-legacy that are there.
+// Returns bytes of all lines, which may be more than capacity, or -errno.
+int canal_netfilter_chains(char *out, uint32_t capacity);
+
 // ---- attachments
 // Puts a program at a device's hook and replaces ours in place (no packet is
 // unseen meanwhile). tcx links are pinned at pin; clsact filters need none.

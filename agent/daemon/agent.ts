@@ -18,6 +18,7 @@ import { RecentEvents } from '../flows/recent-events.js';
 import { Ipam } from '../ipam/ipam.js';
 import { FlockFileLock } from '../kernel/file-lock.js';
 import { macText } from '../kernel/mac.js';
+import { listChains } from '../kernel/netfilter.js';
 import { listLinks } from '../kernel/netlink.js';
 import type { Pod } from '../model/objects.js';
 import type { AgentSettings } from '../model/settings.js';
@@ -40,6 +41,7 @@ import { NodePublisher } from './node-publisher.js';
 import { OverlayPlanner } from './overlay-planner.js';
 import { createPodApi } from './pod-api.js';
 import { createPodDataplane } from './pod-dataplane.js';
+import { predecessorProblems } from './predecessor.js';
 import { Servers } from './servers.js';
 import { parseNetConf } from './settings/net-conf.js';
 
@@ -158,6 +160,7 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
   );
   adopter.start((pods) => cni.adopt(pods));
   log.info({ api: connection.server.href, origin: connection.origin }, 'agent started');
+  for (const { message } of predecessorProblems(settings.nodeName, listChains())) log.warn({ problem: message }, 'rules of a predecessor are in netfilter');
 
   return {
     async close() {

@@ -34,6 +34,7 @@ const signatures = {
   canal_map_lookup: 'ipp',
   canal_map_dump: 'ippup',
   canal_cpus: '',
+  canal_netfilter_chains: 'pu',
   canal_attach: 'uiiis',
   canal_detach: 'uiis',
   canal_attachments: 'puspup',

@@ -1,13 +1,15 @@
 import { VERSION } from '../../base/version.js';
 import { KERNEL_VXLAN_PORT } from '../../model/net-conf.js';
 import type { ApplyView, OverlayView, StatusView } from '../../observe/views.js';
+import { listChains } from '../../kernel/netfilter.js';
+import { predecessorProblems } from '../predecessor.js';
 import { overlayPath } from './overlay-path.js';
 import type { AdminSources } from './sources.js';
 
 export function statusView(sources: AdminSources): StatusView {
   const { settings, loop, startedMs } = sources;
   const { view } = loop;
-  const problems = view === undefined ? [] : [...view.snapshot.problems, ...loop.services.compiler.problems(), ...(view.planned.overlay?.problems ?? []), ...(view.planned.problem === undefined ? [] : [view.planned.problem]), ...sources.strangers()];
+  const problems = view === undefined ? [] : [...view.snapshot.problems, ...loop.services.compiler.problems(), ...(view.planned.overlay?.problems ?? []), ...(view.planned.problem === undefined ? [] : [view.planned.problem]), ...sources.strangers(), ...predecessorProblems(settings.nodeName, listChains())];
   return {
     version: VERSION,
     node: settings.nodeName,
