@@ -1,5 +1,5 @@
 import type { Series } from '../observe/metrics.js';
-import { CanalFull, canalCounterCodec, canalEdge4Codec, canalEdgeKey4Codec, canalFlowCodec, canalFlowKey4Codec, canalNat4Codec, canalNatKey4Codec, type CanalCounter, type CanalEdge4, type CanalEdgeKey4, type CanalFlow, type CanalFlowKey4, type CanalNat4, type CanalNatKey4 } from '../kernel/abi.generated.js';
+import { CanalFull, canalAffin4Codec, canalAffinKey4Codec, canalCounterCodec, canalEdge4Codec, canalEdgeKey4Codec, canalFlowCodec, canalFlowKey4Codec, canalNat4Codec, canalNatKey4Codec, canalSock4Codec, canalSockKey4Codec, type CanalCounter, type CanalEdge4, type CanalEdgeKey4, type CanalFlow, type CanalFlowKey4, type CanalNat4, type CanalNatKey4 } from '../kernel/abi.generated.js';
 import { BpfMap } from '../kernel/bpf-map.js';
 import type { BpfObject } from '../kernel/bpf-object.js';
 import { mapInfo } from '../kernel/pins.js';
@@ -25,6 +25,8 @@ export class ProgramMaps {
   readonly #flows: readonly BpfMap<CanalFlowKey4, CanalFlow>[];
   readonly #nat: BpfMap<CanalNatKey4, CanalNat4>;
   readonly #edge: BpfMap<CanalEdgeKey4, CanalEdge4>;
+  /** Of which nobody but the programs needs more than their number. */
+  readonly #counted: readonly { readonly name: string; count(): number }[];
   readonly #capacities: ReadonlyMap<string, number>;
 
   constructor(object: BpfObject, writes: WriteCounter) {
@@ -34,6 +36,10 @@ export class ProgramMaps {
     this.#flows = ['canal_ct4', 'canal_ctnew4'].map((name) => new BpfMap(name, object.map(name), canalFlowKey4Codec, canalFlowCodec, writes));
     this.#nat = new BpfMap('canal_nat4', object.map('canal_nat4'), canalNatKey4Codec, canalNat4Codec, writes);
     this.#edge = new BpfMap('canal_edge4', object.map('canal_edge4'), canalEdgeKey4Codec, canalEdge4Codec, writes);
+    this.#counted = [
+      new BpfMap('canal_sock4', object.map('canal_sock4'), canalSockKey4Codec, canalSock4Codec, writes),
+      new BpfMap('canal_affin4', object.map('canal_affin4'), canalAffinKey4Codec, canalAffin4Codec, writes),
+    ];
     this.#capacities = new Map(object.maps().map((declared) => [declared.name, mapInfo(object.map(declared.name)).maxEntries]));
   }
 
@@ -64,8 +70,8 @@ export class ProgramMaps {
 
   /** Rows by map, of those that programs fill; listing them costs a dump. */
   rows(): ReadonlyMap<string, number> {
-    const maps = [...this.#flows, this.#rules, this.#nat, this.#edge] as const;
-    return new Map(maps.map((map) => [map.name, map.list().length]));
+    const maps = [...this.#flows, this.#rules, this.#nat, this.#edge, ...this.#counted];
+    return new Map(maps.map((map) => [map.name, map.count()]));
   }
 
   get capacities(): ReadonlyMap<string, number> {

@@ -52,6 +52,11 @@ export class BpfMap<Key, Value> {
     return rows;
   }
 
+  /** How many rows there are, none of which is decoded. */
+  count(): number {
+    return this.dump().count;
+  }
+
   /** All rows of a per-CPU map, each with its value of every CPU. */
   perCpuRows(): { readonly key: Key; readonly values: readonly Value[] }[] {
     const { keys, values, count } = this.dump();

@@ -1,10 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Lab } from '../../agent/lab/lab.js';
-import type { ServiceView } from '../../agent/observe/views.js';
 import { Random, testSeed } from '../support/random.js';
 import { followLog, type LogLine } from './agent-log.js';
-import { addressOf, agentStatus, askAgent, createNamespace, createPod, startTestLab } from './cluster.js';
+import { addressOf, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
 import { createService, PORT, serviceLeadsTo, setEndpoints, TARGET } from './service-objects.js';
 import { losses, nowMs, Traffic, type PortTally, type Where } from './traffic.js';
@@ -139,24 +138,5 @@ describe('a service that nobody touches loses nothing', () => {
       await inForce('updated', kill % 2 === 0 ? [a, b] : [b], [1]);
     }
     expect(await end(), 'flows and connections that lost something').toEqual([]);
-  });
-
-  it('while maps are full: the condition and canal status say so, and what does not fit comes when there is room', async () => {
-    const full = await createService(lab, 'full', [a]);
-    await inForce('full', [a]);
-    const node = lab.node(1);
-    const { rows } = (await askAgent<{ name: string; rows: number }[]>(lab, 1, '/v1/maps')).find(({ name }) => name === 'canal_live4')!;
-    await node.agent.stop('SIGTERM');
-    node.agent.start(['--map-sizes', `canal_live4=${rows + 3}`]);
-    await eventually('the agent has applied', async () => ((await agentStatus(lab, 1)).apply === null ? 'not yet' : ''), { withinMs: 30_000 });
-    const condition = async (): Promise<boolean | undefined> => (await agentStatus(lab, 1)).conditions.find(({ name }) => name === 'maps')?.ok;
-    await inForce('full', [a], [1]);
-    await setEndpoints(lab, 'full', Array.from({ length: 40 }, (_, i) => `203.0.113.${i + 1}`).concat(a));
-    await eventually('the maps condition is false', async () => ((await condition()) === false ? '' : 'still true'), { withinMs: 10_000 });
-    expect((await lab.probe({ namespace: 'x', pod: 'client' }, [{ address: full, port: PORT, protocol: 'TCP' }])).length).toBe(1);
-    expect((await askAgent<ServiceView[]>(lab, 1, '/v1/services', { name: 'x/steady' }))[0]!.state).toBe('in force');
-    await setEndpoints(lab, 'full', [a]);
-    await inForce('full', [a], [1]);
-    await eventually('the maps condition is true again', async () => ((await condition()) === true ? '' : 'still false'), { withinMs: 10_000 });
   });
 });
