@@ -26,12 +26,17 @@ export class Backoff {
     return this.#failures;
   }
 
-  /** Counts a failure; gives how long to wait. A server's Retry-After is a lower bound, with jitter on top. */
+  /**
+   * Counts a failure; gives how long to wait. A server's Retry-After is a lower bound, with jitter of up to as much again
+   * on top: it is there and says when it wants to be asked, so failures before that do not lengthen the wait.
+   */
   nextMs(retryAfterMs = 0): number {
     const { baseMs, capMs, random } = this.#options;
     const bound = Math.min(capMs, baseMs * 2 ** Math.min(this.#failures, 20));
     this.#failures++;
-    return Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) + random() * bound;
+    if (retryAfterMs <= 0) return random() * bound;
+    const toldMs = Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
+    return toldMs + random() * Math.min(bound, Math.max(toldMs, baseMs));
   }
 
   reset(): void {
