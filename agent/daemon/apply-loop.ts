@@ -271,11 +271,11 @@ export class ApplyLoop {
 
   #noteFacts(): void {
     if (this.#heard.has('link') || this.#heard.has('address')) this.#factsMoved = true;
-    if (uplinkRoutes(this.#heard.get('route') ?? new Set(), this.#facts, this.options.settings.interfacePrefix)) {
-      this.#routesMoved = true;
-      this.#stale = true;
-    }
+    const before = this.#facts;
     this.#refreshFacts();
+    if (!uplinkRoutes(this.#heard.get('route') ?? new Set(), [before, this.#facts], this.options.settings.interfacePrefix)) return;
+    this.#routesMoved = true;
+    this.#stale = true;
   }
 
   #refreshFacts(): void {

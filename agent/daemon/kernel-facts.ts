@@ -33,9 +33,10 @@ export function kernelFacts(kernel: Pick<NodeKernel, 'devices' | 'addresses' | '
   return last !== undefined && (Object.keys(now) as (keyof KernelFacts)[]).every((part) => now[part] === last[part]) ? last : now;
 }
 
-/** Whether routes through one of these devices can decide which uplink the node has: not those to pods and to other nodes' pods, which we write. */
-export function uplinkRoutes(ifindexes: ReadonlySet<number>, known: KernelFacts | undefined, podPrefix: string): boolean {
-  const names = new Map(known?.devices.map(({ ifindex, name }) => [ifindex, name]));
+/** Whether routes through one of these devices can decide which uplink the node has: not those to pods and to other nodes' pods, which we write. @param looks before and after what happened, for devices that came or went */
+export function uplinkRoutes(ifindexes: ReadonlySet<number>, looks: readonly (KernelFacts | undefined)[], podPrefix: string): boolean {
+  if (ifindexes.size === 0) return false;
+  const names = new Map(looks.flatMap((known) => known?.devices ?? []).map(({ ifindex, name }) => [ifindex, name]));
   return [...ifindexes].some((ifindex) => {
     const name = names.get(ifindex);
     return ifindex === ANY_DEVICE || name === undefined || !(name.startsWith(podPrefix) || OVERLAY_DEVICE.test(name));
