@@ -55,10 +55,21 @@ static __always_inline int from_pod_forward(struct __sk_buff *skb, struct packet
 	return verdict == TC_ACT_OK ? edge_forward_pod(skb, packet) : verdict;
 }
 
+// May the packet be for a service? An answer is none, nor is a packet of a flow
+// that was answered; and a request is asked for its service first: every look by
+// a flow's own key is a cache miss.
+static __always_inline bool from_pod_asks(const struct packet *packet, const struct canal_flow *flow, enum service_rows rows)
+{
+	if (packet_opens(packet))
+		return service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_INSIDE, rows);
+	return !flow || (packet->flags & PACKET_NEW && flow_is_original(flow, packet));
+}
+
 static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)
 {
 	struct decision found = {};
 	struct canal_flow *flow;
+	enum service_rows rows;
 	int verdict, reason = parse(skb, packet);
 
 	if (!reason && packet->flags & (PACKET_FIRST | PACKET_LATER))
@@ -75,8 +86,9 @@ static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *pac
 	}
 	parse_key(packet);
 	flow = flow_find(packet);
-	if (config->flags & CONFIG_SERVICES && (!flow || packet->flags & PACKET_NEW || packet_opens(packet))) {
-		verdict = nat_request(skb, packet, flow && flow_destination_ifindex(flow, packet) ? SERVICE_EXACT : SERVICE_NODE);
+	rows = flow && flow_destination_ifindex(flow, packet) ? SERVICE_EXACT : SERVICE_NODE;
+	if (config->flags & CONFIG_SERVICES && from_pod_asks(packet, flow, rows)) {
+		verdict = nat_request(skb, packet, rows);
 		if (verdict != NAT_GO)
 			return verdict;
 		if (packet->flags & PACKET_SERVICE) {
