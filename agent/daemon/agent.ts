@@ -20,7 +20,6 @@ import { FlockFileLock } from '../kernel/file-lock.js';
 import { macText } from '../kernel/mac.js';
 import { listChains } from '../kernel/netfilter.js';
 import { listLinks } from '../kernel/netlink.js';
-import type { Pod } from '../model/objects.js';
 import type { AgentSettings } from '../model/settings.js';
 import { felixHealth, flannelHealth, proxyHealth } from '../observe/health.js';
 import type { Handler } from '../observe/http-server.js';
@@ -40,7 +39,7 @@ import { writeNodeFiles } from './node-files.js';
 import { NodePublisher } from './node-publisher.js';
 import { OverlayPlanner } from './overlay-planner.js';
 import { createPodApi } from './pod-api.js';
-import { createPodDataplane } from './pod-dataplane.js';
+import { createPodDataplane, createPodSource } from './pod-dataplane.js';
 import { predecessorProblems } from './predecessor.js';
 import { Servers } from './servers.js';
 import { parseNetConf } from './settings/net-conf.js';
@@ -143,13 +142,7 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
         podCidrs: () => loop.view?.snapshot.nodes.get(settings.nodeName)?.podCidrs,
         podMtu: () => loop.view?.planned.overlay?.mtu,
       },
-      pods: {
-        async asks(namespace, pod, signal) {
-          const known = (): Pod | undefined => loop.view?.snapshot.pods.get(`${namespace}/${pod}`);
-          await loop.until(() => known() !== undefined, signal);
-          return known()?.asks ?? {};
-        },
-      },
+      pods: createPodSource(loop),
       ipam: new Ipam(new FlockFileLock()),
       endpoints: stored,
       annotator,

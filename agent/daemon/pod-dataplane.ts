@@ -1,8 +1,10 @@
+import type { PodSource } from '../cni/context.js';
 import type { EndpointDataplane, LinkMade, LinkSpec } from '../cni/dataplane.js';
 import type { LocalEndpoint } from '../compile/desired.js';
 import { FROM_POD, TO_POD } from '../compile/endpoints/endpoints.js';
 import { examinePodDevices, podLinkFacts, removePodLink, surveyPodDevices } from '../kernel/pod-devices.js';
 import { addPodLink, upPodLink, type PodLink } from '../kernel/pod-link.js';
+import type { Pod } from '../model/objects.js';
 import type { ApplyLoop } from './apply-loop.js';
 import type { LocalEndpoints } from './local-endpoints.js';
 
@@ -43,6 +45,17 @@ export function createPodDataplane({ loop, endpoints, interfacePrefix }: PodData
     },
     survey: () => Promise.resolve(surveyPodDevices((name) => name.startsWith(interfacePrefix))),
     examine: (devices, netns) => examinePodDevices(devices, netns),
+  };
+}
+
+/** Pods as the last apply knew them: ADD waits for its own. */
+export function createPodSource(loop: ApplyLoop): PodSource {
+  return {
+    async asks(namespace, pod, signal) {
+      const known = (): Pod | undefined => loop.view?.snapshot.pods.get(`${namespace}/${pod}`);
+      await loop.until(() => known() !== undefined, signal);
+      return known()?.asks ?? {};
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { systemClock } from '../../base/clock.js';
 import { createLogger } from '../../base/log.js';
 import { EndpointStore } from '../../cni/endpoint-store.js';
 import { startCni } from '../../cni/service.js';
-import { createPodDataplane } from '../../daemon/pod-dataplane.js';
+import { createPodDataplane, createPodSource } from '../../daemon/pod-dataplane.js';
 import { Ipam } from '../../ipam/ipam.js';
 import { FlockFileLock } from '../../kernel/file-lock.js';
 import { HERE, nodeAddress } from './cluster.js';
@@ -31,7 +31,7 @@ async function main(order: CniOrder): Promise<void> {
   const network = { podCidrs: () => loop.view?.snapshot.nodes.get(HERE)?.podCidrs, podMtu: () => loop.view?.planned.overlay?.mtu };
   const annotator = { attached: () => undefined, detached: () => undefined };
   const cni = await startCni(
-    { dataplane: createPodDataplane({ loop, endpoints, interfacePrefix: 'cali' }), network, ipam: new Ipam(new FlockFileLock()), endpoints: stored, annotator, clock: systemClock, log: createLogger('error') },
+    { dataplane: createPodDataplane({ loop, endpoints, interfacePrefix: 'cali' }), network, pods: createPodSource(loop), ipam: new Ipam(new FlockFileLock()), endpoints: stored, annotator, clock: systemClock, log: createLogger('error') },
     { socket: join(order.directory, 'cni.sock'), queue: join(order.directory, 'queue'), addressDirectories: [], resultCache: join(order.directory, 'results') },
   );
   process.stdout.write('ready\n');
