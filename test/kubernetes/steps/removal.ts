@@ -7,8 +7,8 @@ import { applyText, deleteText, kubectl, manifest, NAMESPACE, nodes, shellOn } f
  * kernel lists for devices of pods.
  */
 const STATE = [
-  ['links', "ip -br link | awk '{print $1}' | grep -v '^lo' | sort"],
-  ['addresses', "ip -br addr | awk '{print $1, $3}' | sort"],
+  ['links', "ip -br link | awk '{sub(/@.*/, "", $1); print $1}' | grep -v '^lo' | sort"],
+  ['addresses', "ip -br addr | awk '{sub(/@.*/, "", $1); print $1, $3}' | sort"],
   ['routes', 'ip route show table all | sort; ip -6 route show table main | sort'],
   ['rules', 'ip rule; ip -6 rule'],
   ['neighbours', 'ip neigh show nud permanent; bridge fdb show 2>/dev/null | grep -v " dev eth" || true'],
