@@ -7,14 +7,14 @@ import { applyText, deleteText, kubectl, manifest, NAMESPACE, nodes, shellOn } f
  * kernel lists for devices of pods.
  */
 const STATE = [
-  ['links', "ip -br link | awk '{sub(/@.*/, "", $1); print $1}' | grep -v '^lo' | sort"],
-  ['addresses', "ip -br addr | awk '{sub(/@.*/, "", $1); print $1, $3}' | sort"],
+  ['links', "ip -br link | awk '{print $1}' | sed 's/@.*//' | grep -v '^lo' | sort"],
+  ['addresses', "ip -br addr | awk '{print $1, $3}' | sed 's/@[^ ]*//' | sort"],
   ['routes', 'ip route show table all | sort; ip -6 route show table main | sort'],
   ['rules', 'ip rule; ip -6 rule'],
   ['neighbours', 'ip neigh show nud permanent; bridge fdb show 2>/dev/null | grep -v " dev eth" || true'],
   ['pins', 'find /sys/fs/bpf -mindepth 1 | sort'],
   ['filters', 'for d in $(ls /sys/class/net); do tc filter show dev $d ingress; tc filter show dev $d egress; done 2>/dev/null || true'],
-  ['netfilter', 'iptables-save 2>/dev/null | grep -v "^#" | sed "s/\\[[0-9:]*\\]//" || true; nft list tables 2>/dev/null || true'],
+  ['netfilter', 'iptables-save 2>/dev/null | grep -v "^#" | sed "s/\\[[0-9:]*\\]//" || true; nft list tables 2>/dev/null | sort || true'],
   ['plugins', 'ls -l /opt/cni/bin 2>/dev/null | grep -iE "canal|calico" || true'],
   ['configurations', 'for f in /etc/cni/net.d/*; do [ ! -f "$f" ] || { echo "$f"; cat "$f"; }; done'],
   ['state', 'for d in /run/canal /run/flannel /var/lib/canal /var/lib/calico /var/lib/cni/networks; do find $d -mindepth 1 2>/dev/null || true; done | sort'],
