@@ -33,32 +33,35 @@ static __always_inline __u32 icmp_answered(__u8 type)
 }
 
 // Source routes would make the packet go elsewhere than policy looked at.
-static __noinline int parse_options(struct __sk_buff *skb, __u32 offset, __u32 length)
+// Not static: so the verifier looks at it once; and byte by byte rather than
+// option by option, so that it knows where each look is.
+__noinline int parse_options(struct __sk_buff *skb, __u32 offset, __u32 length)
 {
 	__u8 options[40] = {};
-	__u32 at = 0;
+	__u32 next = 0; // where an option begins
 
 	if (length < 4 || length > sizeof(options))
 		return DROP_UNPARSED;
 	if (bpf_skb_load_bytes(skb, offset, options, length))
 		return DROP_UNPARSED;
-	for (int i = 0; i < 40 && at < length && at < sizeof(options); i++) {
-		__u8 type = options[at], size;
+#pragma clang loop unroll(disable)
+	for (__u32 at = 0; at < sizeof(options) && at < length; at++) {
+		__u8 type = options[at], size = 1;
 
+		if (at != next)
+			continue;
 		if (type == IP_OPTION_END)
 			return 0;
-		if (type == IP_OPTION_NOP) {
-			at++;
-			continue;
-		}
 		if (type == IP_OPTION_LSRR || type == IP_OPTION_SSRR)
 			return DROP_IP_OPTIONS;
-		if (at + 1 >= length || at + 1 >= sizeof(options))
-			return DROP_UNPARSED;
-		size = options[at + 1];
-		if (size < 2 || at + size > length)
-			return DROP_UNPARSED;
-		at += size;
+		if (type != IP_OPTION_NOP) {
+			if (at + 1 >= length || at + 1 >= sizeof(options))
+				return DROP_UNPARSED;
+			size = options[at + 1];
+			if (size < 2 || at + size > length)
+				return DROP_UNPARSED;
+		}
+		next = at + size;
 	}
 	return 0;
 }

@@ -7,7 +7,6 @@
 
 #define SCTP_CHECKSUM_AT 8 // little endian
 #define CRC32C 0x82f63b78  // Castagnoli's polynomial, lowest power in the highest bit
-#define CRC32C_X8 0x00800000
 
 // a * b modulo the polynomial.
 static __always_inline __u32 sctp_times(__u32 a, __u32 b)
@@ -27,15 +26,17 @@ static __always_inline __u32 sctp_times(__u32 a, __u32 b)
 // Not static: so the verifier looks at it once.
 __noinline int sctp_difference(__u32 first, __u32 length)
 {
-	__u32 power = CRC32C_X8;
+	// x^8n modulo the polynomial, of n = 1, 2, 4, ... 32768
+	const __u32 powers[16] = {
+		0x00800000, 0x00008000, 0x82f63b78, 0x6ea2d55c, 0x18b8ea18, 0x510ac59a,
+		0xb82be955, 0xb8fdb1e7, 0x88e56f72, 0x74c360a4, 0xe4172b16, 0x0d65762a,
+		0x35d73a62, 0x28461564, 0xbf455269, 0xe2ea32dc,
+	};
 
-#pragma clang loop unroll(disable)
-	for (int bit = 0; bit < 16; bit++) {
-		__u32 further = sctp_times(power, first);
-
-		first ^= (first ^ further) & -(length >> bit & 1);
-		power = sctp_times(power, power);
-	}
+#pragma unroll
+	for (int bit = 0; bit < 16; bit++)
+		if (length >> bit & 1)
+			first = sctp_times(powers[bit], first);
 	return first;
 }
 
