@@ -123,7 +123,7 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
   const servers = new Servers(clock, log);
   const sources: ConditionSources = { loop, datastore: () => datastore.health(), publisher, clock, startedMs, mapFull: () => kernel.maps.full(), servers: () => [...servers.problems(), ...healthChecks.problems()], services: settings.services, kubeProxy: () => kubeProxy.mode, strangers: () => adopter.refused };
   const health = { conditions: () => conditions(sources), vital: VITAL, serving: SERVING };
-  const admin = adminHandler({ settings, kernel, loop, events, strangers: () => adopter.refused, conditions: health.conditions, state: () => state, clock, startedMs });
+  const admin = adminHandler({ settings, kernel, loop, events, drainEvents: () => void pump.drainNow(), strangers: () => adopter.refused, conditions: health.conditions, state: () => state, clock, startedMs });
   servers.add('admin', { path: join(settings.runDir, 'admin.sock') }, admin);
   if (settings.healthEnabled) servers.add('health', { host: settings.healthHost, port: settings.healthPort }, felixHealth(health));
   if (settings.healthzPort !== 0) servers.add('healthz', { host: settings.healthzHost, port: settings.healthzPort }, flannelHealth(health));

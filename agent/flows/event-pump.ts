@@ -8,7 +8,7 @@ export interface EventRing {
 
 /** How often the ring is looked into while there is something in it: it holds some 10,000 events, a hundred times what the rate limit lets in meanwhile. */
 const INTERVAL_MS = 100;
-/** And how often at most while there is nothing, which grows by doubling. */
+/** And how often at most while there is nothing, which grows by doubling. A reader does not wait for it: it has the ring drained. */
 const QUIET_MS = 800;
 /** Ring-fulls taken in one go, so that a flood cannot keep the agent from its other work. */
 const ROUNDS = 8;

@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { systemClock, type Clock } from '../../base/clock.js';
 import type { DropsView, EventView } from '../../observe/views.js';
 import { ask } from '../admin-client.js';
 import { inspection, show, type InspectionOptions } from '../inspection.js';
 import { bytes, textTable } from '../text-table.js';
 
-/** How often `--follow` asks. */
-const FOLLOW_MS = 200;
+/** How often `--follow` asks; each answer has all that the programs told until then. */
+const FOLLOW_MS = 100;
 
 interface DropsOptions extends InspectionOptions {
   readonly follow?: boolean;
@@ -15,22 +15,21 @@ interface DropsOptions extends InspectionOptions {
 export function register(program: Command): void {
   inspection(program.command('drops').description('dropped packets by reason, and the latest events').option('-f, --follow', 'print events as they happen')).action(
     async (options: DropsOptions) => {
-      if (options.follow === true) await follow(options);
+      if (options.follow === true) await follow((query) => ask<DropsView>(options.socket, '/v1/drops', query), (event) => process.stdout.write(options.json === true ? `${JSON.stringify(event)}\n` : `${eventText(event)}\n`), systemClock);
       else await show<DropsView>(options, '/v1/drops', dropsText);
     },
   );
 }
 
-async function follow(options: DropsOptions): Promise<never> {
-  const { events } = await ask<DropsView>(options.socket, '/v1/drops');
-  let after = events.at(-1)?.sequence ?? 0;
-  for (;;) {
-    const view = await ask<DropsView>(options.socket, '/v1/drops', { after: String(after) });
-    for (const event of view.events) {
-      process.stdout.write(options.json === true ? `${JSON.stringify(event)}\n` : `${eventText(event)}\n`);
+/** Shows each event from now on, until aborted. Rejects with what `drops` rejects with. */
+export async function follow(drops: (query?: Record<string, string>) => Promise<DropsView>, show: (event: EventView) => void, clock: Clock, signal?: AbortSignal): Promise<void> {
+  let after = (await drops()).events.at(-1)?.sequence ?? 0;
+  while (signal?.aborted !== true) {
+    for (const event of (await drops({ after: String(after) })).events) {
+      show(event);
       after = event.sequence;
     }
-    await sleep(FOLLOW_MS);
+    await clock.sleep(FOLLOW_MS, signal);
   }
 }
 

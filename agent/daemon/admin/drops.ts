@@ -13,6 +13,7 @@ export function dropsView(sources: AdminSources, query: URLSearchParams): DropsV
   const { kernel, events, loop } = sources;
   const after = query.get('after');
   if (after !== null && !/^\d+$/.test(after)) throw new CanalError('CONFIG', 'after must be a number');
+  sources.drainEvents();
   const owners = loop.view === undefined ? new Map<string, Owner>() : addressOwners(loop.view);
   const found = events.after(Number(after ?? 0)).filter((event) => event.kind !== 'flow_allowed');
   return {

@@ -13,6 +13,8 @@ export interface AdminSources {
   readonly kernel: LinuxKernel;
   readonly loop: ApplyLoop;
   readonly events: RecentEvents;
+  /** Moves what the ring holds now to `events`, so that an answer never lags behind the programs. @throws what the ring throws */
+  readonly drainEvents: () => void;
   readonly conditions: () => readonly ConditionView[];
   readonly state: () => 'booting' | 'ready' | 'closing';
   readonly clock: Clock;

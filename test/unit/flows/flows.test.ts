@@ -2,15 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { EventPump } from '../../../agent/flows/event-pump.js';
 import { decodeEvent, type FlowEvent } from '../../../agent/flows/flow-event.js';
 import { RecentEvents } from '../../../agent/flows/recent-events.js';
-import { CanalDropReason, canalEvent4Codec, canalEvent6Codec, CanalEventKind } from '../../../agent/kernel/abi.generated.js';
+import { CanalDropReason, canalEvent6Codec, CanalEventKind } from '../../../agent/kernel/abi.generated.js';
 import { encode } from '../../../agent/kernel/codec.js';
 import { systemClock } from '../../../agent/base/clock.js';
-
-const denied = (destinationPort: number): Buffer =>
-  encode(canalEvent4Codec, {
-    timeNs: 5n, rule: 7n, family: 4, kind: CanalEventKind.EVENT_FLOW_DENIED, reason: CanalDropReason.DROP_POLICY_INGRESS, ifindex: 3, length: 60,
-    source: { word: Uint8Array.of(10, 0, 0, 1) }, destination: { word: Uint8Array.of(10, 0, 0, 2) }, sourcePort: 4000, destinationPort, protocol: 6, direction: 1,
-  });
+import { denied } from './records.js';
 
 describe('events', () => {
   it('decodes a record of either family', () => {
