@@ -21,6 +21,8 @@ export interface PodApi {
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
+/** Containers whose blanking is remembered: DEL is repeated within seconds, of no more than a node has. */
+const BLANKED = 512;
 /** Failures in a row after which somebody should know. */
 const TRIES_TO_WARN = 5;
 
@@ -36,6 +38,8 @@ export class PodAnnotations implements PodAnnotator {
   private readonly wishes = new Map<string, Wish>();
   private readonly busy = new Map<string, Promise<void>>();
   private readonly stopping = new AbortController();
+  /** Nothing is left to blank for these; the kubelet repeats DEL two times and more. */
+  private readonly blanked = new Set<string>();
 
   constructor(
     private readonly api: PodApi,
@@ -44,11 +48,13 @@ export class PodAnnotations implements PodAnnotator {
   ) {}
 
   attached(endpoint: Endpoint): void {
+    this.blanked.delete(endpoint.containerId);
     this.wish({ kind: 'attached', endpoint });
   }
 
   /** Where a newer sandbox is waiting to be written, there is nothing to blank. */
   detached(endpoint: Detached): void {
+    if (this.blanked.has(endpoint.containerId)) return;
     const waiting = this.wishes.get(podKey(endpoint));
     if (waiting?.kind === 'attached' && waiting.endpoint.containerId !== endpoint.containerId) return;
     this.wish({ kind: 'detached', endpoint });
@@ -84,13 +90,21 @@ export class PodAnnotations implements PodAnnotator {
       const wish = this.wishes.get(key);
       if (wish === undefined) return;
       if (await this.attempt(key, wish, tries)) {
-        if (this.wishes.get(key) === wish) this.wishes.delete(key);
+        if (this.wishes.get(key) === wish) this.done(key, wish);
         tries = 0;
         continue;
       }
       tries++;
       await this.clock.sleep(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 10)), this.stopping.signal);
     }
+  }
+
+  private done(key: string, { kind, endpoint: { containerId } }: Wish): void {
+    this.wishes.delete(key);
+    if (kind === 'attached') return;
+    this.blanked.add(containerId);
+    const [oldest] = this.blanked;
+    if (this.blanked.size > BLANKED && oldest !== undefined) this.blanked.delete(oldest);
   }
 
   private async attempt(key: string, wish: Wish, tries: number): Promise<boolean> {

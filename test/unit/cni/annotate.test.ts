@@ -79,6 +79,36 @@ describe("a pod's annotations", () => {
     expect(api.pods.get('shop/web')!.resourceVersion).toBe(resourceVersion);
   });
 
+  it('ask the API server once, however often DEL is repeated, and again after another ADD', async () => {
+    const { api, annotations } = start();
+    const detach = async (): Promise<number> => {
+      const before = api.calls;
+      annotations.detached(endpoint('c1'));
+      await annotations.settled();
+      return api.calls - before;
+    };
+    expect(await detach()).toBe(1); // the pod is gone
+    expect(await detach()).toBe(0);
+    api.add('web', 'u1');
+    annotations.attached(endpoint('c1'));
+    await annotations.settled();
+    expect(await detach()).toBe(2);
+    expect(api.pods.get('shop/web')!.annotations[POD_IP]).toBe('');
+    expect(await detach()).toBe(0);
+  });
+
+  it('are blanked where a container was attached again while it was being detached', async () => {
+    const { api, annotations } = start();
+    api.add('web', 'u1');
+    api.meanwhile = () => annotations.attached(endpoint('c1'));
+    annotations.detached(endpoint('c1'));
+    await annotations.settled();
+    expect(api.pods.get('shop/web')!.annotations[POD_IP]).toBe('10.244.1.5/32');
+    annotations.detached(endpoint('c1'));
+    await annotations.settled();
+    expect(api.pods.get('shop/web')!.annotations[POD_IP]).toBe('');
+  });
+
   it("of a newer sandbox survive the older one's DEL", async () => {
     const { api, annotations } = start();
     api.add('web', 'u1');
