@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** Monotonic milliseconds. */
   monotonic(): number;
-  /** Resolves after `ms`, or at once when the signal aborts. */
+  /** Resolves after `ms`, or at once when the signal aborts; after 0, when what is ready to be read has been. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -14,6 +14,7 @@ export const systemClock: Clock = {
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();
+      if (ms <= 0) return void setImmediate(resolve);
       const done = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', done);

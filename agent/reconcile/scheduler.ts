@@ -64,8 +64,11 @@ export class Scheduler {
     const waitMs = untilMs - this.clock.monotonic();
     if (waitMs <= 0) return;
     const stop = new AbortController();
-    this.#wake = () => stop.abort();
+    this.#wake = () => stop.abort(WOKEN);
     await this.clock.sleep(waitMs, stop.signal);
     this.#wake = undefined;
   }
 }
+
+/** A reason made once: the default one is an error with a stack, at each wake. */
+const WOKEN = 'woken';

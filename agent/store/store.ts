@@ -8,7 +8,7 @@ import { Table } from './table.js';
 
 export interface StoreOptions {
   readonly clock: Clock;
-  /** A burst counts as over when nothing has changed for so long. Default 5 ms: kept short, a policy is in force only after it. */
+  /** A burst counts as over when nothing has changed for so long; the first change after that does not wait. Default 5 ms. */
   readonly minGapMs?: number;
   /** A burst that does not end is emitted piecewise, this far apart. Default 100 ms. */
   readonly maxGapMs?: number;
