@@ -1,23 +1,30 @@
 import { addressBytes, Cidr, type IpAddress } from '../base/address.js';
 import type { EndpointRow } from '../compile/desired.js';
-import type { Rows } from '../reconcile/diff.js';
+import type { Keyed, Rows } from '../reconcile/diff.js';
 import type { RowChange } from '../reconcile/relations.js';
 import type { TableKey } from '../kernel/policy-tables.js';
 
 /** The tables that say who is told what, as the kernel has them. */
 export interface PolicyLedgers {
-  readonly tables: Actual<TableKey, bigint> & { refersNow(token: string): boolean };
-  readonly peers: Actual<IpAddress, bigint> & { refersNow(token: string): boolean };
-  readonly cidrs: Actual<Cidr, bigint> & { refersNow(token: string): boolean };
-  readonly endpoints: Actual<number, EndpointRow>;
+  /** Grouped by class. */
+  readonly tables: Actual<TableKey, bigint>;
+  readonly peers: Actual<IpAddress, bigint>;
+  /** Grouped by {@link prefixGroup}. */
+  readonly cidrs: Actual<Cidr, bigint>;
+  readonly endpoints: Omit<Actual<number, EndpointRow>, 'grouped'>;
 }
 
 interface Actual<Key, Row> {
   actual(): Rows<Key, Row>;
+  refersNow(token: string): boolean;
+  grouped(group: unknown): Iterable<Keyed<Key, Row>>;
 }
 
 /** Looking longer than this costs more than flows that are judged again. */
 const MOST = 100_000;
+
+/** Prefixes of one family and length. */
+export const prefixGroup = ({ family, length }: Cidr): string => `${family}/${length}`;
 
 /**
  * Whether addresses that change class may be told something else: a table in
@@ -31,19 +38,21 @@ export function placeJudges(ledgers: PolicyLedgers, rows: readonly RowChange<IpA
     const [from, to] = [before ?? around(), after ?? around()];
     if (from !== to) moves.set(`${from} ${to}`, [from, to]);
   }
-  if (moves.size === 0) return false;
-  const tables = tablesInForce(ledgers);
-  if (tables.size * moves.size > MOST) return true;
-  for (const table of tables) for (const [from, to] of moves.values()) if (rowsFor(ledgers, table, from) !== rowsFor(ledgers, table, to)) return true;
+  let looked = 0;
+  for (const [from, to] of moves.values()) {
+    for (const table of singlingOut(ledgers, from, to)) {
+      if (looked++ > MOST) return true;
+      if (inForce(ledgers, table) && rowsFor(ledgers, table, from) !== rowsFor(ledgers, table, to)) return true;
+    }
+  }
   return false;
 }
 
 /** Whether entries that change are met by a packet: an endpoint has the table, an address the class, and the class got other rows before. */
 export function entryJudges(ledgers: PolicyLedgers, rows: readonly RowChange<TableKey, bigint>[]): boolean {
   if (rows.length > MOST) return true;
-  const tables = tablesInForce(ledgers);
   return rows.some(({ key: { table, classId }, before, after }) => {
-    if (!tables.has(table)) return false;
+    if (!inForce(ledgers, table)) return false;
     if (classId === 0n) return true;
     const fallback = ledgers.tables.actual().get(`${table}/0`)?.row;
     if ((before ?? fallback) === (after ?? fallback)) return false;
@@ -51,13 +60,14 @@ export function entryJudges(ledgers: PolicyLedgers, rows: readonly RowChange<Tab
   });
 }
 
-function tablesInForce({ endpoints }: PolicyLedgers): Set<bigint> {
-  const tables = new Set<bigint>();
-  for (const { row } of endpoints.actual().values()) {
-    if (row.ingressTable !== 0n) tables.add(row.ingressTable);
-    if (row.egressTable !== 0n) tables.add(row.egressTable);
-  }
-  return tables;
+function inForce({ endpoints }: PolicyLedgers, table: bigint): boolean {
+  endpoints.actual(); // listed, or this is no answer
+  return endpoints.refersNow(`table:${table}`);
+}
+
+/** Tables with an entry for one of the classes; all others give both what they give class 0. */
+function* singlingOut({ tables }: PolicyLedgers, ...classes: readonly bigint[]): Generator<bigint> {
+  for (const classId of classes) if (classId !== 0n) for (const { key } of tables.grouped(classId)) yield key.table;
 }
 
 function rowsFor({ tables }: PolicyLedgers, table: bigint, classId: bigint): bigint | undefined {
@@ -67,12 +77,19 @@ function rowsFor({ tables }: PolicyLedgers, table: bigint, classId: bigint): big
 
 /** Class of what covers it, where it has no row of its own. */
 function coveringClass({ cidrs }: PolicyLedgers, place: IpAddress | Cidr): bigint {
-  const rows = cidrs.actual();
-  if (rows.size === 0) return 0n;
   const [address, longest] = place instanceof Cidr ? [place.address, place.length - 1] : [place, addressBytes(place.family) * 8];
   for (let length = longest; length >= 0; length--) {
-    const row = rows.get(Cidr.of(address, length).text);
+    if (isEmpty(cidrs.grouped(`${place.family}/${length}`))) continue;
+    const row = cidrs.actual().get(Cidr.of(address, length).text);
     if (row !== undefined) return row.row;
   }
   return 0n;
+}
+
+function isEmpty(items: Iterable<unknown>): boolean {
+  for (const item of items) {
+    void item;
+    return false;
+  }
+  return true;
 }

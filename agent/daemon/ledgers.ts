@@ -1,6 +1,6 @@
 import { liveText } from '../compile/services/rows.js';
 import { Ledger } from '../reconcile/ledger.js';
-import { entryJudges, placeJudges, type PolicyLedgers } from './judges.js';
+import { entryJudges, placeJudges, prefixGroup, type PolicyLedgers } from './judges.js';
 import type { KernelTables } from './node-kernel.js';
 
 /** One ledger a table, with what its rows lean on: the only place that knows it. */
@@ -24,10 +24,11 @@ export function createLedgers(t: KernelTables) {
     tables: new Ledger(t.tables, {
       provides: (key) => (key.classId === 0n ? [`table:${key.table}`] : [`table:${key.table}`, `class:${key.classId}`]),
       refers: (_key, rows) => [`rows:${rows}`],
+      group: (key) => key.classId,
       judges: (rows) => entryJudges(policy(), rows),
     }),
     peers: new Ledger(t.peers, { refers: (_key, classId) => [`class:${classId}`], judges: (rows) => placeJudges(policy(), rows) }),
-    cidrs: new Ledger(t.cidrs, { refers: (_key, classId) => [`class:${classId}`], rank: (cidr) => cidr.length, judges: (rows) => placeJudges(policy(), rows) }),
+    cidrs: new Ledger(t.cidrs, { refers: (_key, classId) => [`class:${classId}`], rank: (cidr) => cidr.length, group: prefixGroup, judges: (rows) => placeJudges(policy(), rows) }),
     endpoints: new Ledger(t.endpoints, { refers: (_key, row) => [row.ingressTable, row.egressTable].filter((id) => id !== 0n).map((id) => `table:${id}`) }),
     local: new Ledger(t.local),
     live: new Ledger(t.live, { provides: (key) => [`live:${liveText(key)}`], countsNoUse: true }),

@@ -1,6 +1,14 @@
 import type { Keyed, Rows } from './diff.js';
+import { RowIndex } from './row-index.js';
 import type { Table } from './table.js';
 import { TokenCounts } from './token-counts.js';
+
+/** What is kept up about a table's rows, so that a question about one does not go through all. */
+export interface Kept<Key, Row> {
+  /** Tokens that a row refers to. */
+  readonly tokens?: (row: Keyed<Key, Row>) => readonly string[];
+  readonly group?: (row: Keyed<Key, Row>) => unknown;
+}
 
 /**
  * What the kernel holds of one table, as far as we know: listed when it is
@@ -10,14 +18,14 @@ export class KnownRows<Key, Row> {
   #rows: Map<string, Keyed<Key, Row>> | undefined;
   /** Devices of which the rows are stale. */
   readonly #stale = new Set<number>();
-  /** Keys by the device that their row lies on; made when first asked for, and then kept up. So are the tokens that rows refer to. */
-  #byDevice: Map<number, Set<string>> | undefined;
-  #referred: TokenCounts | undefined;
+  /** Keys by the device that their row lies on; made when first asked for, and then kept up. */
+  #byDevice: RowIndex<number> | undefined;
+  #referred = new TokenCounts();
+  #groups = new RowIndex<unknown>();
 
   constructor(
     private readonly table: Table<Key, Row>,
-    /** Tokens that a row refers to. */
-    private readonly tokens: (row: Keyed<Key, Row>) => readonly string[],
+    private readonly kept: Kept<Key, Row> = {},
   ) {}
 
   /** Undefined before the first list. */
@@ -33,7 +41,6 @@ export class KnownRows<Key, Row> {
     }
     this.#rows = undefined;
     this.#byDevice = undefined;
-    this.#referred = undefined;
     this.#stale.clear();
   }
 
@@ -43,7 +50,7 @@ export class KnownRows<Key, Row> {
     const now = this.#rows === undefined ? undefined : this.table.listOn!(this.#stale);
     if (now === undefined) {
       this.forget();
-      this.#rows = new Map(this.table.list());
+      this.#listed(new Map(this.table.list()));
       return undefined;
     }
     const looked = new Set(now.keys());
@@ -56,32 +63,53 @@ export class KnownRows<Key, Row> {
   /** The kernel has the row now, or has none. */
   store(text: string, row: Keyed<Key, Row> | undefined): void {
     const before = this.#rows!.get(text);
-    if (before !== undefined) {
-      this.#referred?.remove(this.tokens(before));
-      if (this.#byDevice !== undefined) this.#byDevice.get(this.#device(before))?.delete(text);
-    }
+    if (before !== undefined) this.#drop(text, before);
     if (row === undefined) {
       this.#rows!.delete(text);
       return;
     }
     this.#rows!.set(text, row);
-    this.#referred?.add(this.tokens(row));
-    if (this.#byDevice !== undefined) index(this.#byDevice, this.#device(row), text);
+    this.#file(text, row);
+    this.#byDevice?.add(this.#device(row), text);
   }
 
   /** Whether a row refers to it. */
   refersTo(token: string): boolean {
-    if (this.#rows === undefined) return false;
-    this.#referred ??= new TokenCounts(Array.from(this.#rows.values(), (row) => this.tokens(row)));
-    return this.#referred.has(token);
+    return this.#rows !== undefined && this.#referred.has(token);
+  }
+
+  /** Rows of a group. */
+  *grouped(group: unknown): Generator<Keyed<Key, Row>> {
+    if (this.#rows !== undefined) for (const text of this.#groups.of(group)) yield this.#rows.get(text)!;
+  }
+
+  #listed(rows: Map<string, Keyed<Key, Row>>): void {
+    this.#rows = rows;
+    this.#referred = new TokenCounts();
+    this.#groups = new RowIndex();
+    if (this.kept.tokens === undefined && this.kept.group === undefined) return;
+    for (const [text, row] of rows) this.#file(text, row);
+  }
+
+  #file(text: string, row: Keyed<Key, Row>): void {
+    const { tokens, group } = this.kept;
+    if (tokens !== undefined) this.#referred.add(tokens(row));
+    if (group !== undefined) this.#groups.add(group(row), text);
+  }
+
+  #drop(text: string, row: Keyed<Key, Row>): void {
+    const { tokens, group } = this.kept;
+    if (tokens !== undefined) this.#referred.remove(tokens(row));
+    if (group !== undefined) this.#groups.remove(group(row), text);
+    this.#byDevice?.remove(this.#device(row), text);
   }
 
   #on(device: number): ReadonlySet<string> {
     if (this.#byDevice === undefined) {
-      this.#byDevice = new Map();
-      for (const [text, row] of this.#rows!) index(this.#byDevice, this.#device(row), text);
+      this.#byDevice = new RowIndex();
+      for (const [text, row] of this.#rows!) this.#byDevice.add(this.#device(row), text);
     }
-    return this.#byDevice.get(device) ?? NONE;
+    return this.#byDevice.of(device);
   }
 
   #device({ row }: Keyed<Key, Row>): number {
@@ -90,7 +118,3 @@ export class KnownRows<Key, Row> {
 }
 
 const NONE: ReadonlySet<string> = new Set();
-
-function index(byDevice: Map<number, Set<string>>, device: number, text: string): void {
-  (byDevice.get(device) ?? byDevice.set(device, new Set()).get(device)!).add(text);
-}

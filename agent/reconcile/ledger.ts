@@ -65,7 +65,11 @@ export class Ledger<Key, Row> implements AnyLedger {
     private readonly relations: Relations<Key, Row> = {},
   ) {
     this.name = table.name;
-    this.#known = new KnownRows(table, ({ key, row }) => relations.refers?.(key, row) ?? []);
+    const { refers, group, countsNoUse } = relations;
+    this.#known = new KnownRows(table, {
+      ...(refers === undefined || countsNoUse === true ? {} : { tokens: ({ key, row }: Keyed<Key, Row>) => refers(key, row) }),
+      ...(group === undefined ? {} : { group: ({ key, row }: Keyed<Key, Row>) => group(key, row) }),
+    });
   }
 
   get failures(): ReadonlyMap<string, Failure> {
@@ -211,7 +215,13 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   refersNow(token: string): boolean {
-    return this.relations.refers !== undefined && this.relations.countsNoUse !== true && this.#known.refersTo(token);
+    return this.#known.refersTo(token);
+  }
+
+  /** Rows in the kernel of which relations say that they belong together. */
+  grouped(group: unknown): Iterable<Keyed<Key, Row>> {
+    this.refresh();
+    return this.#known.grouped(group);
   }
 
   judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean {

@@ -23,6 +23,8 @@ export interface Relations<Key, Row> {
   readonly countsNoUse?: true;
   /** Whether these changes, about to be made in one phase, may change what some packet is told. Left out: they may. */
   judges?(rows: readonly RowChange<Key, Row>[]): boolean;
+  /** What rows in the kernel are asked for together by; see {@link Ledger.grouped}. */
+  group?(key: Key, row: Row): unknown;
   /** Within the table: rows of higher rank are written first and removed last (long prefixes, so that no address ever shows a class it neither had nor gets). */
   rank?(key: Key): number;
 }
@@ -39,7 +41,7 @@ export function blockedBy(tokens: readonly string[], missing: ReadonlySet<string
   return tokens.find((token) => missing.has(token));
 }
 
-/** Rule 2. */
+/** Rule 2. Few rows that go are referred to, and only of these is it asked what is wanted. */
 export function inUse(provides: readonly string[], referred: (token: string) => boolean, wanted: (token: string) => boolean): boolean {
-  return provides.some((token) => !wanted(token)) && provides.every((token) => referred(token));
+  return provides.every((token) => referred(token)) && provides.some((token) => !wanted(token));
 }

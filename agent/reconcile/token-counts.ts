@@ -2,7 +2,7 @@
 export class TokenCounts {
   readonly #counts = new Map<string, number>();
 
-  constructor(rows: Iterable<readonly string[]>) {
+  constructor(rows: Iterable<readonly string[]> = []) {
     for (const tokens of rows) this.add(tokens);
   }
 

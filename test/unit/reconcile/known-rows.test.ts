@@ -38,7 +38,7 @@ it('knows what a list of all would say, asking only for devices that were named'
   let state = seed;
   const random = (below: number): number => ((state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 8) % below;
   const table = new DeviceTable();
-  const known = new KnownRows<string, Row>(table, ({ row }) => [`value ${row.value}`]);
+  const known = new KnownRows<string, Row>(table, { tokens: ({ row }) => [`value ${row.value}`], group: ({ row }) => row.value });
   known.refresh();
   for (let step = 0; step < 2000; step++) {
     const [key, device, value] = [`k${random(40)}`, 1 + random(5), random(6)];
@@ -49,7 +49,11 @@ it('knows what a list of all would say, asking only for devices that were named'
     if (random(4) === 0) continue; // several notices, one look
     known.refresh();
     expect([...known.rows!].sort()).toEqual([...table.rows].sort());
-    for (let v = 0; v < 6; v++) expect(known.refersTo(`value ${v}`)).toBe([...table.rows.values()].some(({ row }) => row.value === v));
+    for (let v = 0; v < 6; v++) {
+      const those = [...table.rows.values()].filter(({ row }) => row.value === v);
+      expect(known.refersTo(`value ${v}`)).toBe(those.length > 0);
+      expect([...known.grouped(v)].map((each) => each.key).sort()).toEqual(those.map((each) => each.key).sort());
+    }
   }
   expect(table.lists).toBe(1);
 });
@@ -57,7 +61,7 @@ it('knows what a list of all would say, asking only for devices that were named'
 it('lists all of a table that cannot tell what lies on a device', () => {
   const table = new DeviceTable();
   Object.assign(table, { listOn: undefined });
-  const known = new KnownRows<string, Row>(table, () => []);
+  const known = new KnownRows<string, Row>(table);
   known.refresh();
   table.rows.set('a', { key: 'a', row: { device: 1, value: 1 } });
   known.forget(new Set([7]));
