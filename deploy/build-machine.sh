@@ -34,7 +34,7 @@ if [ "$(node_major node)" -lt 20 ] && [ ! -x "$toolchain/.bin/node" ]; then
 	*) echo "build-machine.sh: no Node 20 here and none known for $(uname -m)" >&2; exit 1 ;;
 	esac
 	mkdir -p build/toolchain
-	npm install --silent --no-audit --no-fund --prefix build/toolchain "$package@22" npm@10
+	npm install --loglevel=error --no-audit --no-fund --prefix build/toolchain "$package@22" npm@10
 	mkdir -p "$toolchain/.bin"
 	ln -sf "../$package/bin/node" "$toolchain/.bin/node"
 fi
