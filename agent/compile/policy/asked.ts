@@ -1,4 +1,5 @@
 import type { Atom, NetsAtom, PodsAtom } from './atoms.js';
+import type { SpecChanges } from './spec-counts.js';
 import type { TableSpec } from './table-spec.js';
 
 /** What tables began to ask, and stopped asking, since the last call. */
@@ -14,14 +15,12 @@ export interface AskedChanges {
 export class Asked {
   readonly #atoms = new Map<Atom, number>();
   readonly #queries = new Map<string, number>();
-  #specs: ReadonlySet<TableSpec> = new Set();
 
-  sync(specs: ReadonlySet<TableSpec>): AskedChanges {
+  sync(specs: SpecChanges): AskedChanges {
     const atoms = new Map<Atom, boolean>(); // those touched, and whether they were asked for before
     const queries = new Map<string, boolean>();
-    for (const spec of specs) if (!this.#specs.has(spec)) this.#count(spec, 1, atoms, queries);
-    for (const spec of this.#specs) if (!specs.has(spec)) this.#count(spec, -1, atoms, queries);
-    this.#specs = specs;
+    for (const spec of specs.began) this.#count(spec, 1, atoms, queries);
+    for (const spec of specs.ended) this.#count(spec, -1, atoms, queries);
     const changed = [...atoms].filter(([atom, before]) => before !== this.#atoms.has(atom));
     const began = changed.filter(([, before]) => !before).map(([atom]) => atom);
     const ended = changed.filter(([, before]) => before).map(([atom]) => atom);

@@ -4,19 +4,22 @@ import { DEFAULT_TIER, type Direction, type Policy, type PodSelection, type Tier
 import { type Selector, matches } from '../../model/selector.js';
 import type { TierPolicies } from './table-spec.js';
 
-/** Policies by where their subjects can be, so that a pod asks a handful of 14,000. A list is another array where, and only where, something in it has changed. */
+/** Policies by where their subjects can be, so that a pod asks a handful of 14,000. */
 export class PolicyIndex {
   readonly #byNamespace = new Map<string, readonly Policy[]>();
   #anywhere: readonly Policy[] = [];
   #policies: ReadonlyMap<string, Policy> = new Map();
 
-  /** Looks only at policies that have changed. */
-  sync(policies: ReadonlyMap<string, Policy>): void {
+  /** Looks only at policies that have changed. @returns where their subjects are */
+  sync(policies: ReadonlyMap<string, Policy>): { readonly namespaces: ReadonlySet<string>; readonly anywhere: boolean } {
+    const namespaces = new Set<string>();
+    const anywhere = this.#anywhere;
     for (const [, before, now] of changesBetween(this.#policies, policies)) {
-      if (before !== undefined) this.#edit(before, (list) => list.filter((policy) => policy !== before));
-      if (now !== undefined) this.#edit(now, (list) => [...list, now]);
+      if (before !== undefined) this.#edit(before, (list) => list.filter((policy) => policy !== before), namespaces);
+      if (now !== undefined) this.#edit(now, (list) => [...list, now], namespaces);
     }
     this.#policies = policies;
+    return { namespaces, anywhere: this.#anywhere !== anywhere };
   }
 
   /** Those whose subject is in this one namespace, by its name; undefined: there are none. */
@@ -29,11 +32,12 @@ export class PolicyIndex {
     return this.#anywhere;
   }
 
-  #edit({ subject: { namespaces } }: Policy, change: (list: readonly Policy[]) => readonly Policy[]): void {
+  #edit({ subject: { namespaces } }: Policy, change: (list: readonly Policy[]) => readonly Policy[], touched: Set<string>): void {
     if (!namesNamespace(namespaces)) {
       this.#anywhere = change(this.#anywhere);
       return;
     }
+    touched.add(namespaces.name);
     const list = change(this.#byNamespace.get(namespaces.name) ?? []);
     if (list.length === 0) this.#byNamespace.delete(namespaces.name);
     else this.#byNamespace.set(namespaces.name, list);

@@ -1,4 +1,5 @@
 import type { Cidr, IpAddress } from '../../base/address.js';
+import { changedSpan } from '../../base/changed-span.js';
 import { changesBetween } from '../../base/versioned-map.js';
 import type { NamedPort, Pod } from '../../model/objects.js';
 import type { Snapshot } from '../../model/snapshot.js';
@@ -33,17 +34,12 @@ export class Owners {
   readonly #claims = new Map<string, Claim>();
   #pods: Snapshot['pods'] = new Map();
   #endpoints: readonly LocalEndpoint[] = [];
-  #local: ReadonlyMap<string, readonly IpAddress[]> = new Map();
+  readonly #local = new Map<string, readonly IpAddress[]>();
 
   sync(snapshot: Snapshot, facts: NodeFacts): OwnerChanges {
     const changed = new Set<string>();
     for (const [key] of changesBetween(this.#pods, snapshot.pods)) changed.add(key);
-    if (facts.endpoints !== this.#endpoints) {
-      const local = byPod(facts.endpoints);
-      for (const [key, was, is] of changesBetween(this.#local, local)) if (!sameTexts(was, is)) changed.add(key);
-      this.#local = local;
-      this.#endpoints = facts.endpoints;
-    }
+    for (const key of this.#followLocal(facts.endpoints)) changed.add(key);
     this.#pods = snapshot.pods;
     const changes = { addresses: new Set<string>(), entered: [] as Pod[], left: [] as Pod[] };
     for (const key of changed) this.#claim(key, snapshot.pods.get(key), changes);
@@ -66,6 +62,21 @@ export class Owners {
   /** What a pod that has entered owns, as texts. */
   addressesOf(pod: Pod): Iterable<string> {
     return this.#claims.get(`${pod.namespace}/${pod.name}`)?.addresses.keys() ?? [];
+  }
+
+  /** @returns pods whose endpoints have other addresses than at the last call */
+  *#followLocal(endpoints: readonly LocalEndpoint[]): Generator<string> {
+    const { gone, come } = changedSpan(this.#endpoints, endpoints);
+    this.#endpoints = endpoints;
+    if (gone.length === 0 && come.length === 0) return;
+    const touched = new Set([...gone, ...come].map(podName));
+    const local = byPod(endpoints.filter((endpoint) => touched.has(podName(endpoint))));
+    for (const key of touched) {
+      const now = local.get(key);
+      if (!sameTexts(this.#local.get(key), now)) yield key;
+      if (now === undefined) this.#local.delete(key);
+      else this.#local.set(key, now);
+    }
   }
 
   #claim(key: string, pod: Pod | undefined, changes: { addresses: Set<string>; entered: Pod[]; left: Pod[] }): void {
@@ -131,10 +142,13 @@ interface Claim {
   readonly addresses: ReadonlyMap<string, IpAddress>;
 }
 
+const podName = ({ namespace, pod }: LocalEndpoint): string => `${namespace}/${pod}`;
+
 function byPod(endpoints: readonly LocalEndpoint[]): Map<string, readonly IpAddress[]> {
   const local = new Map<string, readonly IpAddress[]>();
-  for (const { namespace, pod, addresses } of endpoints) {
-    const key = `${namespace}/${pod}`;
+  for (const endpoint of endpoints) {
+    const { addresses } = endpoint;
+    const key = podName(endpoint);
     const known = local.get(key);
     local.set(key, known === undefined ? addresses : [...known, ...addresses]);
   }

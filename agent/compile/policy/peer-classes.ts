@@ -9,7 +9,7 @@ import { Owners, PodKinds, type PodKind } from './live-pods.js';
 import { Membership } from './membership.js';
 import { ClassPool, type PeerClass } from './peer-class.js';
 import { type Prefix, PrefixTable } from './prefixes.js';
-import type { TableSpec } from './table-spec.js';
+import type { SpecChanges } from './spec-counts.js';
 
 /** Which address is in which class. */
 export interface Classified {
@@ -47,7 +47,7 @@ export class Classifier {
 
   constructor(private readonly pool: AtomPool) {}
 
-  sync(snapshot: Snapshot, facts: NodeFacts, specs: ReadonlySet<TableSpec>): Classified {
+  sync(snapshot: Snapshot, facts: NodeFacts, specs: SpecChanges): Classified {
     const asked = this.#asked.sync(specs);
     this.pool.keep(this.#asked.atoms);
     const owners = this.#owners.sync(snapshot, facts);

@@ -4,6 +4,7 @@ import type { Atom } from './atoms.js';
 import type { PeerClass } from './peer-class.js';
 import type { Rows } from './rule-rows.js';
 import { TableEntries } from './table-entries.js';
+import type { SpecChanges } from './spec-counts.js';
 import type { TableSpec } from './table-spec.js';
 
 export type Filled = Pick<PolicyState, 'tables' | 'rows' | 'rules'>;
@@ -16,9 +17,9 @@ export class TableFiller {
   readonly #askers = new ByQuestion<Filling>();
   readonly #rows = new RowsPool();
 
-  sync(specs: ReadonlyMap<bigint, TableSpec>, classes: { readonly added: readonly PeerClass[]; readonly gone: readonly PeerClass[] }): Filled {
+  sync(specs: SpecChanges, classes: { readonly added: readonly PeerClass[]; readonly gone: readonly PeerClass[] }): Filled {
     const touched = new Set<Filling>();
-    for (const [id, filling] of this.#fillings) if (!specs.has(id)) this.#drop(id, filling);
+    for (const { id } of specs.ended) this.#drop(id);
     for (const peer of classes.gone) {
       const questions = questionsTo(peer);
       this.#classes.remove(questions, peer);
@@ -29,20 +30,21 @@ export class TableFiller {
       this.#classes.add(questions, peer);
       for (const filling of this.#askers.of(questions)) if (filling.add(peer)) touched.add(filling);
     }
-    for (const [id, spec] of specs) if (!this.#fillings.has(id)) touched.add(this.#make(id, spec));
+    for (const spec of specs.began) touched.add(this.#make(spec));
     for (const filling of touched) this.#tables.set(filling.id, filling.entries());
     return { tables: this.#tables.version(), ...this.#rows.versions() };
   }
 
-  #make(id: bigint, spec: TableSpec): Filling {
-    const filling = new Filling(id, spec, this.#rows);
+  #make(spec: TableSpec): Filling {
+    const filling = new Filling(spec.id, spec, this.#rows);
     for (const peer of this.#classes.of(questionsOf(spec))) filling.add(peer);
     this.#askers.add(questionsOf(spec), filling);
-    this.#fillings.set(id, filling);
+    this.#fillings.set(spec.id, filling);
     return filling;
   }
 
-  #drop(id: bigint, filling: Filling): void {
+  #drop(id: bigint): void {
+    const filling = this.#fillings.get(id)!;
     this.#askers.remove(questionsOf(filling.spec), filling);
     filling.empty();
     this.#fillings.delete(id);

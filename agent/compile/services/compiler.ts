@@ -1,5 +1,6 @@
 import type { IpAddress } from '../../base/address.js';
 import type { Problem } from '../../base/errors.js';
+import { changedSpan } from '../../base/changed-span.js';
 import { changesBetween } from '../../base/versioned-map.js';
 import type { Pod } from '../../model/objects.js';
 import type { EndpointSlice } from '../../model/service.js';
@@ -48,8 +49,9 @@ export class ServiceCompiler {
   readonly #healthChecks = new Map<string, HealthCheck>();
   /** What single services complain of. */
   readonly #complaints = new Map<string, readonly Problem[]>();
-  /** hostPorts by pod, `namespace/name`, and what they were made of. */
-  readonly #hostPorts = new Map<string, { readonly pod: Pod; readonly addresses: string; readonly compiled: CompiledService }>();
+  /** hostPorts by pod, `namespace/name`. */
+  readonly #hostPorts = new Map<string, CompiledService>();
+  #lastLocal: { readonly pods: Snapshot['pods']; readonly endpoints: readonly LocalPod[] } = { pods: new Map(), endpoints: [] };
   #last: { readonly services: Snapshot['services']; readonly endpointSlices: Snapshot['endpointSlices'] } = { services: new Map(), endpointSlices: new Map() };
   #node: ClientNode | undefined;
 
@@ -90,7 +92,7 @@ export class ServiceCompiler {
 
   /** hostPorts of this node's pods, by `namespace/name` of the pod. */
   hostPorts(): ReadonlyMap<string, CompiledService> {
-    return new Map([...this.#hostPorts].map(([name, { compiled }]) => [name, compiled]));
+    return new Map(this.#hostPorts);
   }
 
   /** Slices by service and slice, both `namespace/name`. */
@@ -127,24 +129,19 @@ export class ServiceCompiler {
     return service;
   }
 
-  /** Costs the node's pods, not the cluster's. */
-  #syncHostPorts(snapshot: Snapshot, localPods: readonly LocalPod[], changes: Changes, fronts: Map<string, FrontRow | undefined>): void {
-    const gone = new Set(this.#hostPorts.keys());
-    for (const { namespace, pod: short, addresses } of localPods) {
-      const name = `${namespace}/${short}`;
-      const pod = snapshot.pods.get(name);
-      if (pod === undefined || pod.hostPorts.length === 0) continue;
-      gone.delete(name);
+  #syncHostPorts({ pods }: Snapshot, localPods: readonly LocalPod[], changes: Changes, fronts: Map<string, FrontRow | undefined>): void {
+    const { gone, come } = changedSpan(this.#lastLocal.endpoints, localPods);
+    const touched = new Set([...gone, ...come].map(nameOf));
+    for (const [name, was, is] of changesBetween(this.#lastLocal.pods, pods)) if (asksPorts(was) || asksPorts(is)) touched.add(name);
+    this.#lastLocal = { pods, endpoints: localPods };
+    for (const name of touched) {
       const before = this.#hostPorts.get(name);
-      const text = addresses.join();
-      if (before?.pod === pod && before.addresses === text) continue;
-      const compiled = compileHostPorts(pod, addresses);
-      this.#hostPorts.set(name, { pod, addresses: text, compiled });
-      this.#replace(before?.compiled ?? NOTHING, compiled, changes, fronts);
-    }
-    for (const name of gone) {
-      this.#replace(this.#hostPorts.get(name)!.compiled, NOTHING, changes, fronts);
-      this.#hostPorts.delete(name);
+      const pod = pods.get(name);
+      const own = asksPorts(pod) ? localPods.findLast((local) => nameOf(local) === name) : undefined;
+      const compiled = own === undefined ? NOTHING : compileHostPorts(pod!, own.addresses);
+      if (own === undefined) this.#hostPorts.delete(name);
+      else this.#hostPorts.set(name, compiled);
+      if (before !== undefined || own !== undefined) this.#replace(before ?? NOTHING, compiled, changes, fronts);
     }
   }
 
@@ -183,6 +180,9 @@ export class ServiceCompiler {
     else this.#disputed.delete(text);
   }
 }
+
+const nameOf = ({ namespace, pod }: LocalPod): string => `${namespace}/${pod}`;
+const asksPorts = (pod: Pod | undefined): boolean => pod !== undefined && pod.hostPorts.length > 0;
 
 /** Rows that change, of all tables. */
 class Changes {
