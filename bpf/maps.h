@@ -1,14 +1,17 @@
 // Every map, with BTF, pinned by name so that both families' objects, their
 // next version and bpftool share them. Names end in the family where the rows
-// hold addresses. Sizes are defaults for a small node: about 55 MB for one family, of
-// which 15 are conntrack, 12 services and 14 translation at the edge; the loader may change them before load.
+// hold addresses. Sizes are those of a node with 4 to 28 GB of memory: 31 MB for one
+// family while the agent's own maps are empty. The agent changes them before load
+// (agent/daemon/map-plan.ts): LRU maps by the node's memory, its own as its rows need.
 #pragma once
 #include "kernel.h"
 #include "abi.h"
 
 #define CANAL_MAP(name) FAMILY_STRUCT(name)
 
-// ---- written by the agent. BPF_F_NO_PREALLOC: memory grows with the rows.
+// ---- written by the agent. BPF_F_NO_PREALLOC: memory grows with the rows, but for
+// a hash's buckets, which are allocated at once, 16 bytes each: 262,144 rows would
+// cost 4 MB while empty. So hashes begin small; a trie's limit costs nothing.
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -38,7 +41,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct FAMILY_STRUCT(addr));
 	__type(value, __u64); // class
@@ -54,11 +57,9 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } CANAL_MAP(canal_cidr) SEC(".maps");
 
-// A hash's buckets are allocated at once, 16 bytes each: 1,048,576 rows would
-// cost 16 MB while empty.
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct canal_table_key);
 	__type(value, __u64); // rows
@@ -85,7 +86,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct FAMILY_STRUCT(canal_front_key));
 	__type(value, struct canal_front);
@@ -94,7 +95,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct canal_back_key);
 	__type(value, struct FAMILY_STRUCT(canal_backend));
@@ -103,7 +104,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct FAMILY_STRUCT(canal_live_key));
 	__type(value, __u32); // 0
@@ -142,7 +143,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 24576);
 	__type(key, struct FAMILY_STRUCT(canal_flow_key));
 	__type(value, struct canal_flow);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -158,7 +159,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, struct FAMILY_STRUCT(canal_affin_key));
 	__type(value, struct FAMILY_STRUCT(canal_affin));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -167,16 +168,16 @@ struct {
 // Two rows a flow.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 16384);
 	__type(key, struct FAMILY_STRUCT(canal_nat_key));
 	__type(value, struct FAMILY_STRUCT(canal_nat));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } CANAL_MAP(canal_nat) SEC(".maps");
 
-// Two rows a flow: as many flows as one destination has ports.
+// Two rows a flow.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 131072);
+	__uint(max_entries, 65536);
 	__type(key, struct FAMILY_STRUCT(canal_edge_key));
 	__type(value, struct FAMILY_STRUCT(canal_edge));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -185,7 +186,7 @@ struct {
 // One row a TCP socket that asked for a service, two a UDP one.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 24576);
 	__type(key, struct FAMILY_STRUCT(canal_sock_key));
 	__type(value, struct FAMILY_STRUCT(canal_sock));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
@@ -193,7 +194,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64); // rule
 	__type(value, struct canal_counter);

@@ -30,6 +30,7 @@ const TARGETS: readonly { readonly metric: ScaleMetric; readonly scenario?: stri
   { metric: 'events-cpu', most: 20, of: 'value' },
   { metric: 'idle-cpu', scenario: 'small', most: 0.5, of: 'value' },
   { metric: 'resident', scenario: 'small', most: 90, of: 'value' },
+  { metric: 'maps', scenario: 'small', most: 32, of: 'value' },
   { metric: 'restart-writes', most: 0, of: 'value' },
 ];
 
@@ -52,9 +53,9 @@ async function runScale(flags: Flags, command: Command): Promise<void> {
   const table = json === '-' ? process.stderr : process.stdout;
   const loadBefore = loadavg()[0]!;
   const rows: ScaleRow[] = [];
-  for (const { name, size } of SCENARIOS.filter((each) => flags.scenarios.includes(each.name))) {
+  for (const { name, size, memoryGb } of SCENARIOS.filter((each) => flags.scenarios.includes(each.name))) {
     table.write(`${name}: ${Object.entries(size).map(([what, n]) => `${n} ${what}`).join(', ')}\n`);
-    const figures = await measureScale({ size, changes: flags.changes, eventRate: flags.rate, eventSeconds: flags.seconds });
+    const figures = await measureScale({ size, memoryGb, changes: flags.changes, eventRate: flags.rate, eventSeconds: flags.seconds });
     for (const figure of figures) {
       rows.push({ scenario: name, ...figure });
       table.write(`  ${line(name, figure)}\n`);

@@ -20,6 +20,7 @@ import { FlockFileLock } from '../kernel/file-lock.js';
 import { macText } from '../kernel/mac.js';
 import { listChains } from '../kernel/netfilter.js';
 import { listLinks } from '../kernel/netlink.js';
+import type { MapSizes } from '../kernel/bpf-object.js';
 import type { AgentSettings } from '../model/settings.js';
 import { felixHealth, flannelHealth, proxyHealth } from '../observe/health.js';
 import type { Handler } from '../observe/http-server.js';
@@ -33,7 +34,9 @@ import { HealthCheckPorts } from './health-check-ports.js';
 import { takeInstanceLock } from './instance-lock.js';
 import { openKernel } from './kernel.js';
 import { KubeProxyWatch } from './kube-proxy.js';
+import { wantedRows } from './ledgers.js';
 import { LocalEndpoints } from './local-endpoints.js';
+import { growthOf } from './map-plan.js';
 import { metricsSource } from './metrics-source.js';
 import { writeNodeFiles } from './node-files.js';
 import { NodePublisher } from './node-publisher.js';
@@ -52,6 +55,10 @@ export interface AgentOptions {
   readonly signal: AbortSignal;
   /** Ends this process, so that the next one decides anew; traffic goes on. */
   readonly restart: () => void;
+  /** Rows that maps must have room for, by map: what `grow` was told of before. */
+  readonly grown: MapSizes;
+  /** Closes this agent and starts one whose maps have room for so many rows; traffic goes on. */
+  readonly grow: (rows: MapSizes) => void;
 }
 
 export type LifeState = 'booting' | 'ready' | 'closing';
@@ -85,7 +92,7 @@ const ADDRESS_DIRECTORIES = ['/var/lib/cni/networks/k8s-pod-network', '/var/lib/
  * objects); then the datastore, so that lists are under way; CNI last of what
  * changes anything: its DEL works at once, its ADD waits for the first apply.
  */
-export async function startAgent({ settings: given, log, clock, restart }: AgentOptions): Promise<Agent> {
+export async function startAgent({ settings: given, log, clock, restart, grown, grow }: AgentOptions): Promise<Agent> {
   const startedMs = clock.now();
   const kubeProxy = new KubeProxyWatch({ clock, log: log.child({ component: 'services' }), devices: () => listLinks().map(({ name }) => name), onChange: () => given.yieldServices && restart() });
   const settings = besideKubeProxy(given, await kubeProxy.start(), log);
@@ -94,7 +101,7 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
   const connection = await loadConnection({ kubeconfig: settings.kubeconfig, apiUrl: settings.kubeApiUrl, env: process.env, clock });
   const lock = await takeInstanceLock(join(settings.runDir, 'agent.lock'));
   const networks = [netConf.network, netConf.ipv6Network].filter((network) => network !== undefined);
-  const kernel = openKernel({ settings, networks, sysctls: () => [...(loop?.ledgers.sysctls.desired.keys() ?? [])], log });
+  const kernel = openKernel({ settings, networks, sysctls: () => [...(loop?.ledgers.sysctls.desired.keys() ?? [])], log, grown });
   const resolve = await resolver(settings);
 
   const client = createKubeClient(connection, clock);
@@ -110,6 +117,8 @@ export async function startAgent({ settings: given, log, clock, restart }: Agent
     published = view.desired;
     healthChecks.want(loop.services.compiler.healthChecks());
     adopter.look(view);
+    const more = growthOf(wantedRows(loop.ledgers), kernel.maps.growing, settings.mapSizes);
+    if (more !== undefined && state === 'ready') grow(more);
   };
   const adopter = new Adopter({ nodeName: settings.nodeName, clock, log: log.child({ component: 'adoption' }), isRecorded: (device, ifindex) => stored.standsFor(device, ifindex), onAdopted: () => loop.podsChanged() });
   const healthChecks = new HealthCheckPorts({ clock, log: log.child({ component: 'services' }), healthy: () => health.conditions().every(({ name, ok }) => name !== 'services' || ok) });

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Cidr, Family } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
@@ -8,7 +9,7 @@ import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import { from16 } from '../kernel/address-bytes.js';
 import { AddressTable } from '../kernel/address-table.js';
 import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-table.js';
-import { BpfObject, mountBpffs } from '../kernel/bpf-object.js';
+import { BpfObject, mountBpffs, type MapSizes } from '../kernel/bpf-object.js';
 import { ConfigTable } from '../kernel/config-table.js';
 import { endpointTable, localTable, nexthopTable, nomasqTable } from '../kernel/endpoint-tables.js';
 import type { CanalLink, CanalNetAddr } from '../kernel/abi.generated.js';
@@ -34,6 +35,7 @@ import { Waker } from '../kernel/waker.js';
 import { WriteCounter } from '../kernel/write-counter.js';
 import type { AgentSettings } from '../model/settings.js';
 import { objectFile } from './build-files.js';
+import { planMaps, scaleFor, type MapPlan } from './map-plan.js';
 import type { Device, KernelTables, NodeKernel } from './node-kernel.js';
 import { ProgramMaps } from './program-maps.js';
 
@@ -59,17 +61,22 @@ export interface OpenOptions {
   /** sysctls that are kept, as wanted now. */
   readonly sysctls: () => readonly string[];
   readonly log: Logger;
+  /** Rows that maps of the agent's own must have room for, by map: more than they are made with. */
+  readonly grown?: MapSizes;
+  /** Of the node, bytes. */
+  readonly memory?: number;
 }
 
 /**
  * Loads the BPF objects, takes over what is pinned, and opens every table.
  * @throws CanalError('KERNEL' | 'CONFIG')
  */
-export function openKernel({ settings, networks, sysctls, log }: OpenOptions): LinuxKernel {
+export function openKernel({ settings, networks, sysctls, log, grown = {}, memory = totalmem() }: OpenOptions): LinuxKernel {
   const writes = new WriteCounter();
   const pinDir = join(settings.bpffs, 'canal');
   mountBpffs(settings.bpffs);
-  const objects = new Map(FAMILIES.map((family) => [family, loadObject(family, settings, pinDir, log)]));
+  const plan = { asked: settings.mapSizes, grown, scale: settings.mapScale ?? scaleFor(memory) };
+  const objects = new Map(FAMILIES.map((family) => [family, loadObject(family, { settings, pinDir, log, plan })]));
   const object = objects.get(4)!;
   const source = { objects, writes };
   const monitor = new ChangeMonitor();
@@ -138,10 +145,17 @@ export function openKernel({ settings, networks, sysctls, log }: OpenOptions): L
   };
 }
 
-function loadObject(family: Family, settings: AgentSettings, pinDir: string, log: Logger): BpfObject {
+interface LoadOptions {
+  readonly settings: AgentSettings;
+  readonly pinDir: string;
+  readonly log: Logger;
+  readonly plan: MapPlan;
+}
+
+function loadObject(family: Family, { settings, pinDir, log, plan }: LoadOptions): BpfObject {
   const path = objectFile(`canal${family}.o`, settings.buildDir);
   checkObjectLayouts(path);
-  const object = BpfObject.load({ path, pinDir, mapSizes: settings.mapSizes });
+  const object = BpfObject.load({ path, pinDir, mapSizes: (maps) => planMaps(maps, plan) });
   if (object.stood) log.info({ path, pinDir }, 'BPF programs stand as they were loaded');
   else log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
   return object;

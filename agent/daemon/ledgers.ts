@@ -46,3 +46,6 @@ export function createLedgers(t: KernelTables) {
 }
 
 export type Ledgers = ReturnType<typeof createLedgers>;
+
+/** How many rows each table is to have, by the names of tables. */
+export const wantedRows = (ledgers: Ledgers): ReadonlyMap<string, number> => new Map(Object.values(ledgers).map((ledger) => [ledger.name, ledger.desired.size]));

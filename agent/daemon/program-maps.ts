@@ -1,8 +1,9 @@
+import { isGrowing } from './map-plan.js';
 import type { Series } from '../observe/metrics.js';
 import { CanalFull, canalAffin4Codec, canalAffinKey4Codec, canalCounterCodec, canalEdge4Codec, canalEdgeKey4Codec, canalFlowCodec, canalFlowKey4Codec, canalNat4Codec, canalNatKey4Codec, canalSock4Codec, canalSockKey4Codec, type CanalCounter, type CanalEdge4, type CanalEdgeKey4, type CanalFlow, type CanalFlowKey4, type CanalNat4, type CanalNatKey4 } from '../kernel/abi.generated.js';
 import { BpfMap } from '../kernel/bpf-map.js';
 import type { BpfObject } from '../kernel/bpf-object.js';
-import { mapInfo } from '../kernel/pins.js';
+import { mapInfo, mapMemory } from '../kernel/pins.js';
 import { enumName, u32Codec, u64Codec } from '../kernel/codec.js';
 import type { WriteCounter } from '../kernel/write-counter.js';
 import { reasonName } from '../flows/flow-event.js';
@@ -28,8 +29,10 @@ export class ProgramMaps {
   /** Of which nobody but the programs needs more than their number. */
   readonly #counted: readonly { readonly name: string; count(): number }[];
   readonly #capacities: ReadonlyMap<string, number>;
+  /** Rows that maps have room for which the agent fills, and makes larger. */
+  readonly growing: ReadonlyMap<string, number>;
 
-  constructor(object: BpfObject, writes: WriteCounter) {
+  constructor(private readonly object: BpfObject, writes: WriteCounter) {
     this.#drops = new BpfMap('canal_drop', object.map('canal_drop'), u32Codec, canalCounterCodec, writes);
     this.#full = new BpfMap('canal_full', object.map('canal_full'), u32Codec, u64Codec, writes);
     this.#rules = new BpfMap('canal_rulestat', object.map('canal_rulestat'), u64Codec, canalCounterCodec, writes);
@@ -41,6 +44,8 @@ export class ProgramMaps {
       new BpfMap('canal_affin4', object.map('canal_affin4'), canalAffinKey4Codec, canalAffin4Codec, writes),
     ];
     this.#capacities = new Map(object.maps().map((declared) => [declared.name, mapInfo(object.map(declared.name)).maxEntries]));
+    const growing = new Set(object.maps().filter(({ type }) => isGrowing(type)).map(({ name }) => name));
+    this.growing = new Map([...this.#capacities].filter(([name]) => growing.has(name)));
   }
 
   /** By reason; reasons that never happened have 0. */
@@ -74,6 +79,12 @@ export class ProgramMaps {
     return new Map(maps.map((map) => [map.name, map.count()]));
   }
 
+  /** Bytes by map, as the kernel accounts them. */
+  memory(): ReadonlyMap<string, number> {
+    return new Map([...this.#capacities.keys()].map((name) => [name, mapMemory(this.object.map(name))]));
+  }
+
+  /** Rows that each map has room for. */
   get capacities(): ReadonlyMap<string, number> {
     return this.#capacities;
   }

@@ -9,6 +9,15 @@ import { grow, kernelError, native, nativeResult } from './library.js';
 import { closeFd, mapInfo, openPinned, programInfo } from './pins.js';
 import { StandingBuild } from './standing-build.js';
 
+export type MapSizes = Readonly<Record<string, number>>;
+
+/** A map that an object declares. */
+export interface MapFound {
+  readonly declared: CanalMapInfo;
+  /** Rows that the map has room for that is pinned under this name; undefined: none is. */
+  readonly pinnedEntries: number | undefined;
+}
+
 export interface BpfObjectOptions {
   /** Object file. */
   readonly path: string;
@@ -17,8 +26,8 @@ export interface BpfObjectOptions {
    * `programs/<object>/`. Undefined: nothing is pinned.
    */
   readonly pinDir?: string;
-  /** max_entries of maps, by name; those not named keep what maps.h says. */
-  readonly mapSizes?: Readonly<Record<string, number>>;
+  /** max_entries of maps, by name, or who decides them; those not named keep what maps.h says. */
+  readonly mapSizes?: MapSizes | ((maps: readonly MapFound[]) => MapSizes);
 }
 
 /**
@@ -56,8 +65,9 @@ export class BpfObject {
     if (pinDir !== '') mkdirSync(programDir, { recursive: true, mode: 0o700 });
     const handle = check(nativeResult('canal_object_open', path, pinDir, log, log.length), 'open', path, log);
     try {
-      for (const [map, size] of Object.entries(options.mapSizes ?? {})) native('canal_object_map_size', map, handle, map, size);
-      const build = pinDir === '' ? undefined : new StandingBuild({ path, pinDir, programDir, maps: declaredMaps(handle).map(({ name }) => name), mapSizes: options.mapSizes ?? {} });
+      const mapSizes = typeof options.mapSizes === 'function' ? options.mapSizes(mapsFound(handle, pinDir)) : options.mapSizes ?? {};
+      for (const [map, size] of Object.entries(mapSizes)) native('canal_object_map_size', map, handle, map, size);
+      const build = pinDir === '' ? undefined : new StandingBuild({ path, pinDir, programDir, maps: declaredMaps(handle).map(({ name }) => name), mapSizes });
       if (build?.stands() === true && nativeResult('canal_object_adopt', handle, programDir) === 0) {
         return new BpfObject(handle, path, [], new CarryOver([], () => -1), 0, true);
       }
@@ -130,6 +140,16 @@ function declaredMaps(handle: number): CanalMapInfo[] {
     nativeResult('canal_object_maps', handle, buffer, capacity, needed),
   );
   return decodeAll(canalMapInfoCodec, list.buffer, list.count);
+}
+
+function mapsFound(handle: number, pinDir: string): MapFound[] {
+  return declaredMaps(handle).map((declared) => {
+    const fd = pinDir === '' ? undefined : openPinned(join(pinDir, declared.name));
+    if (fd === undefined) return { declared, pinnedEntries: undefined };
+    const { maxEntries: pinnedEntries } = mapInfo(fd);
+    closeFd(fd);
+    return { declared, pinnedEntries };
+  });
 }
 
 function removeMisfits(handle: number, pinDir: string): ReplacedMap[] {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { canalMapInfoCodec, canalProgInfoCodec, type CanalMapInfo, type CanalProgInfo } from './abi.generated.js';
 import { decode } from './codec.js';
 import { kernelError, native, nativeResult } from './library.js';
@@ -6,6 +7,11 @@ export function mapInfo(fd: number): CanalMapInfo {
   const buffer = Buffer.alloc(canalMapInfoCodec.size);
   native('canal_map_info', `fd ${fd}`, fd, buffer);
   return decode(canalMapInfoCodec, buffer);
+}
+
+/** Bytes that the kernel has allocated for a map, as it accounts them: all of it from Linux 6.3 on, an upper bound before. */
+export function mapMemory(fd: number): number {
+  return Number(/^memlock:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? 0);
 }
 
 export function programInfo(fd: number): CanalProgInfo {

@@ -65,7 +65,10 @@ export interface AgentSettings {
   readonly maglevTableSize: number;
   /** Directory of the node's cgroup (v2), whose sockets are translated; empty: found among the mounts. */
   readonly cgroup: string;
+  /** Rows of BPF maps by name: neither scaled nor grown. */
   readonly mapSizes: Readonly<Record<string, number>>;
+  /** Rows of the maps that programs fill, times the built-in ones; undefined: by the node's memory. */
+  readonly mapScale: number | undefined;
   /** Events a second and CPU; 0: no limit. */
   readonly eventRate: number;
 

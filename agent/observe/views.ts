@@ -169,6 +169,8 @@ export interface MapView {
   readonly name: string;
   readonly rows: number;
   readonly capacity: number;
+  /** Memory that the kernel has allocated for it. */
+  readonly bytes: number;
   readonly pin: string;
 }
 

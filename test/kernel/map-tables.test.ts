@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cidr, IpAddress, type Family } from '../../agent/base/address.js';
 import { isFull } from '../../agent/base/errors.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
-import { mapInfo, programInfo } from '../../agent/kernel/pins.js';
+import { mapInfo, mapMemory, programInfo } from '../../agent/kernel/pins.js';
 import { ConfigTable } from '../../agent/kernel/config-table.js';
 import { endpointTable, localTable, nexthopTable, nomasqTable } from '../../agent/kernel/endpoint-tables.js';
 import { checkMapLayouts, checkObjectLayouts } from '../../agent/kernel/layout-check.js';
@@ -34,7 +34,7 @@ afterAll(() => {
   if (pinDir !== '') rmSync(pinDir, { recursive: true });
 });
 
-function load(mapSizes: Record<string, number> = { canal_local4: 4 }): MapSource {
+function load(mapSizes: Record<string, number> = { canal_local4: 4, canal_peer4: 131_072 }): MapSource {
   const object = (family: Family): [Family, BpfObject] => [family, BpfObject.load({ path: objectPath(family), pinDir, mapSizes: family === 4 ? mapSizes : {} })];
   return { objects: new Map([object(4), object(6)]), writes };
 }
@@ -154,17 +154,17 @@ describe('the maps', () => {
   });
 
   it('are replaced where their shape changed, and the loader says which', () => {
-    const again = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8 } });
+    const again = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_peer4: 131_072 } });
     expect(again.replacedMaps).toEqual(['canal_local4']);
     again.close();
   });
 
   it('bring what programs remember with them, and new programs that use it', () => {
-    const before = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_affin4: 64 } });
+    const before = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_peer4: 131_072, canal_affin4: 64 } });
     const key = Buffer.alloc(mapInfo(before.map('canal_affin4')).keySize, 7);
     const value = Buffer.alloc(mapInfo(before.map('canal_affin4')).valueSize, 9);
     expect(nativeResult('canal_map_update', before.map('canal_affin4'), key, value, 1, 0, Buffer.alloc(4))).toBe(0);
-    const after = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_affin4: 128 } });
+    const after = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: { canal_local4: 8, canal_peer4: 131_072, canal_affin4: 128 } });
     expect(after.replacedMaps).toEqual(['canal_affin4']);
     // Its instructions are the same, its maps are not.
     expect(programInfo(after.program('canal_from_pod').fd).id).not.toBe(programInfo(before.program('canal_from_pod').fd).id);
@@ -175,6 +175,15 @@ describe('the maps', () => {
     expect(after.carryOver.copy()).toEqual(new Map([['canal_affin4', 0]])); // what is there already stays
     before.close();
     after.close();
+  });
+
+  it('are sized by who is told what is declared and what is pinned, and take memory as the kernel says', () => {
+    const sizes = { canal_local4: 8, canal_peer4: 131_072, canal_affin4: 128 };
+    const kept = BpfObject.load({ path: objectPath(4), pinDir, mapSizes: (maps) => Object.fromEntries(maps.filter(({ declared, pinnedEntries }) => declared.name in sizes && pinnedEntries !== undefined).map(({ declared, pinnedEntries }) => [declared.name, pinnedEntries!])) });
+    expect(kept.stood).toBe(true);
+    expect(Object.fromEntries(Object.keys(sizes).map((name) => [name, mapInfo(kept.map(name)).maxEntries]))).toEqual(sizes);
+    expect(mapMemory(kept.map('canal_peer4'))).toBeGreaterThanOrEqual(16 * 131_072);
+    kept.close();
   });
 
   it('have the layout that the codecs were generated for', () => {

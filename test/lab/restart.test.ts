@@ -2,9 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NODES } from '../../agent/datastore/resource.js';
 import type { Lab } from '../../agent/lab/lab.js';
+import type { MapView } from '../../agent/observe/views.js';
 import { Random, testSeed } from '../support/random.js';
 import { followLog, type LogLine } from './agent-log.js';
-import { addressOf, agentStatus, applyPolicy, createNamespace, createPod, deletePolicies, startTestLab } from './cluster.js';
+import { addressOf, agentStatus, applyPolicy, askAgent, createNamespace, createPod, deletePolicies, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
 import { kernelState, stateDifferences, type KernelState } from './kernel-state.js';
 import { losses, Traffic } from './traffic.js';
@@ -164,4 +165,28 @@ describe('while the agent was down', () => {
     await startAgents([1, 2]);
     await eventually('the new policy is in force', () => enforcement(DENIED, ALLOWED), { withinMs: 1_000 });
   });
+});
+
+describe('a map that has hardly room for what is wanted', () => {
+  const capacity = async (name: string): Promise<number> => (await askAgent<MapView[]>(lab, 1, '/v1/maps')).find((map) => map.name === name)!.capacity;
+
+  it('is replaced by a larger one by an agent that goes on: no flow loses anything, and the next start keeps it', async () => {
+    await applyPolicy(lab, 'x', only(ALLOWED));
+    await eventually('policy is in force', () => enforcement(), { withinMs: 3_000 });
+    const flows = await traffic.stream('x/client', 20, targets(ALLOWED));
+    const cidrs = Array.from({ length: 4090 }, (_, i) => `100.64.${i >> 8}.${i & 255}/32`);
+    const before = await capacity('canal_nomasq4');
+    await killAgents([1]);
+    const log = followLog(lab, 1);
+    lab.node(1).agent.start(['--non-masquerade-cidrs', cidrs.join()]);
+    await eventually('the map is larger', async () => ((await capacity('canal_nomasq4').catch(() => 0)) >= 2 * before ? '' : 'not yet'), { withinMs: 30_000 });
+    await eventually('all its rows are there', async () => ((await agentStatus(lab, 1)).conditions.every(({ name, ok }) => ok || !['overlay', 'maps'].includes(name)) ? '' : 'not yet'), { withinMs: 10_000 });
+    expect(log.lines().filter(({ msg }) => msg === 'agent starting'), 'processes').toHaveLength(1);
+    expect(log.lines().filter(({ msg }) => msg.startsWith('maps have hardly room'))).toHaveLength(1);
+    expect(await enforcement()).toEqual([]);
+    await killAgents([1]);
+    await startAgents([1]);
+    expect(await capacity('canal_nomasq4')).toBeGreaterThanOrEqual(2 * before);
+    expect(await losses(flows), 'flows that lost something').toEqual([]);
+  }, 90_000);
 });

@@ -11,7 +11,7 @@ const ALL = PORTS.edgePortMax - PORTS.edgePortMin + 1;
 /** Of the ports, how many flows have them that were there before: each packet costs a system call, and the last ports are the hard ones. 0: none. */
 const BEFORE = Math.floor(ALL * Number(process.env['CANAL_PORTS_BEFORE'] ?? 0.9));
 const EACH = 1024;
-/** As in bpf/maps.h. */
+/** Two a port. */
 const ROWS = 131_072;
 
 const devices = useDevices('cpr');
@@ -31,7 +31,7 @@ function flow(source: Buffer, sourcePort: number, port: number): { key: Buffer; 
   return both.map(([key, value]) => ({ key: encode(canalEdgeKey4Codec, key), value: encode(canalEdge4Codec, value) }));
 }
 
-it(`of ${ALL} source ports towards one port of one address, flows get 95 of 100, in a map of the size that it has; the rest is dropped and counted`, () => {
+it(`of ${ALL} source ports towards one port of one address, flows get 95 of 100, in a map with room for all of them; the rest is dropped and counted`, () => {
   edge.on(MASQUERADE | FAST_LOCAL, PORTS);
   const taken = Array.from({ length: ALL }, (_, i) => PORTS.edgePortMin + ((i * 7919) % ALL)).slice(0, BEFORE);
   if (BEFORE > 0) node().plane.putAll('edge', taken.flatMap((port, i) => flow(Buffer.from([10, 42, 1 + (i >> 10), 1]), 20_000 + (i & 1023), port)));

@@ -95,7 +95,7 @@ class CniBench {
     const cgroup = join(cgroupRoot(), `canal-bench-cni-${process.pid}`);
     for (const contender of CNI_CONTENDERS) makeCgroup(join(cgroup, contender));
     const count = Math.max(options.pods, options.together);
-    const order: CniOrder = { size: { ...SIZE, pods: count, localPods: 0 }, changes: 0, eventRate: 0, eventSeconds: 0, bpffs: '/sys/fs/bpf', directory };
+    const order: CniOrder = { size: { ...SIZE, pods: count, localPods: 0 }, changes: 0, eventRate: 0, eventSeconds: 0, bpffs: '/sys/fs/bpf', memoryGb: 16, directory };
     const script = 'mount -t bpf bpf /sys/fs/bpf && exec "$0" "$@"';
     const self = [...process.execArgv, join(import.meta.dirname, 'cni-process.js'), JSON.stringify(order)];
     const agent = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script, process.execPath, ...self], { stdio: ['pipe', 'pipe', 'inherit'] });

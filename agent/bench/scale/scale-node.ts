@@ -11,6 +11,7 @@ import { LocalEndpoints } from '../../daemon/local-endpoints.js';
 import { OverlayPlanner } from '../../daemon/overlay-planner.js';
 import { loadSettings } from '../../daemon/settings/load.js';
 import { parseNetConf } from '../../daemon/settings/net-conf.js';
+import type { MapSizes } from '../../kernel/bpf-object.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import { createStore, type Store } from '../../store/store.js';
 import { HERE, podAddress, ScaleCluster, type ClusterSize } from './cluster.js';
@@ -26,6 +27,10 @@ export interface ScaleOrder {
   readonly eventRate: number;
   readonly eventSeconds: number;
   readonly bpffs: string;
+  /** Of the node: what maps' sizes go by. */
+  readonly memoryGb: number;
+  /** Rows that maps must have room for, where a start has found that they need more. */
+  readonly grown?: MapSizes;
 }
 
 /** The agent's own store, compile, reconcile and kernel, without API and CNI; pods' devices are real. */
@@ -45,9 +50,8 @@ export class ScaleNode {
     stored: () => readonly LocalEndpoint[] = () => this.stored,
   ) {
     const { settings } = loadSettings({ iface: ['uplink'], bpffs: order.bpffs, 'node-name': HERE }, {}, undefined);
-    const mapSizes = order.size.services > 30_000 ? { canal_front4: 131_072 } : {};
     const netConf = parseNetConf('{"Network":"10.0.0.0/7","Backend":{"Type":"vxlan"}}', 'bench');
-    this.kernel = openKernel({ settings: { ...settings, mapSizes }, networks: [netConf.network!], sysctls: () => [...this.loop.ledgers.sysctls.desired.keys()], log: createLogger('warn') });
+    this.kernel = openKernel({ settings, memory: order.memoryGb * 2 ** 30, grown: order.grown ?? {}, networks: [netConf.network!], sysctls: () => [...this.loop.ledgers.sysctls.desired.keys()], log: createLogger('warn') });
     const planner = new OverlayPlanner({ nodeName: HERE, settings: { ...settings.uplink, blackholeRoute: false }, netConf, kernel: this.kernel, resolve: () => undefined, randomMac: () => '02:00:00:ff:00:01' });
     this.endpoints = new LocalEndpoints(stored);
     this.loop = new ApplyLoop({ kernel: this.kernel, planner, endpoints: this.endpoints, settings, clock: systemClock, log: createLogger('warn'), onApplied: (view) => this.#see(view.snapshot) });

@@ -9,6 +9,8 @@ import type { ScaleOrder } from './scale-node.js';
 export interface ScaleScenario {
   readonly name: string;
   readonly size: ClusterSize;
+  /** Of the node: what the sizes of its maps go by. */
+  readonly memoryGb: number;
 }
 
 /** The sizes that are asked about, smallest first; `full` is that of felix#2032. */
@@ -23,8 +25,8 @@ export const SCENARIOS: readonly ScaleScenario[] = [
   scenario('nodes-5000', { pods: 50_000, localPods: 30, namespaces: 100, policies: 500, cidrs: 500, services: 1000, nodes: 5000 }),
 ];
 
-function scenario(name: string, size: ClusterSize): ScaleScenario {
-  return { name, size };
+function scenario(name: string, size: ClusterSize, memoryGb = 16): ScaleScenario {
+  return { name, size, memoryGb };
 }
 
 /**

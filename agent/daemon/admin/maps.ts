@@ -9,9 +9,10 @@ const BY_FAMILY = ['canal_peer', 'canal_cidr', 'canal_local', 'canal_route', 'ca
 
 export function mapsView({ kernel, loop }: AdminSources): MapView[] {
   const rows = mapRows(kernel, loop);
+  const memory = kernel.maps.memory();
   return [...kernel.maps.capacities]
     .filter(([name]) => rows.has(name))
-    .map(([name, capacity]) => ({ name, capacity, rows: rows.get(name)!, pin: join(kernel.pinDir, name) }))
+    .map(([name, capacity]) => ({ name, capacity, rows: rows.get(name)!, bytes: memory.get(name)!, pin: join(kernel.pinDir, name) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -62,6 +62,7 @@ export interface SettingValues {
   maglevTableSize: number;
   cgroup: string;
   mapSizes: Readonly<Record<string, number>>;
+  mapScale: number | undefined;
   eventRate: number;
   logLevel: LogLevel;
   healthEnabled: boolean;
@@ -160,6 +161,16 @@ function mapSizes(value: string): Readonly<Record<string, number>> {
   return Object.fromEntries(entries);
 }
 
+const LEAST_SCALE = 0.0625;
+const MOST_SCALE = 64;
+
+function mapScale(value: string): number | undefined {
+  if (value === 'auto') return undefined;
+  const scale = Number(value);
+  if (value === '' || !(scale >= LEAST_SCALE && scale <= MOST_SCALE)) throw new Error(`must be auto or a number from ${LEAST_SCALE} to ${MOST_SCALE}`);
+  return scale;
+}
+
 /** Calico's IP_AUTODETECTION_METHOD (calico node/pkg/lifecycle/startup/autodetection; compat.md 8). */
 function autodetection(value: string): AutodetectionMethod | undefined {
   if (value === '') return undefined;
@@ -224,7 +235,8 @@ export const SETTINGS: Settings = {
   lbAlgorithm: { flag: 'lb-algorithm', key: 'lbAlgorithm', env: [], value: 'random|maglev', parse: oneOf('random', 'maglev'), fallback: 'random', help: 'how a backend is chosen for what comes from outside; a Service\'s annotation canal.io/lb-algorithm wins' },
   maglevTableSize: { flag: 'maglev-table-size', key: 'maglevTableSize', env: [], value: 'n', parse: tableSize, fallback: 1021, help: `slots of a Maglev table, the same on every node, 100 a backend or more: ${TABLE_SIZES.join(', ')}` },
   cgroup: { flag: 'cgroup-v2', key: 'cgroupV2', env: [], value: 'dir', parse: text, fallback: '', help: 'cgroup whose processes\' sockets are translated (default: where cgroup v2 is mounted)' },
-  mapSizes: { flag: 'map-sizes', key: 'mapSizes', env: [], value: 'canal_x=n,…', parse: mapSizes, fallback: {}, help: 'rows of BPF maps, over the built-in sizes' },
+  mapSizes: { flag: 'map-sizes', key: 'mapSizes', env: [], value: 'canal_x=n,…', parse: mapSizes, fallback: {}, help: 'rows of BPF maps, over the built-in sizes; such a map does not grow' },
+  mapScale: { flag: 'map-scale', key: 'mapScale', env: [], value: 'auto|n', parse: mapScale, fallback: undefined, help: `rows of the maps that programs fill (flows, translations), times the built-in ones, ${LEAST_SCALE} to ${MOST_SCALE}; auto: by the node's memory` },
   eventRate: { flag: 'event-rate', key: 'eventRate', env: [], value: 'n', parse: number(0, 1_000_000), fallback: 1000, help: 'flow events a second and CPU; 0: no limit' },
   logLevel: { flag: 'log-level', key: 'logSeverityScreen', env: ['FELIX_LOGSEVERITYSCREEN'], value: 'level', parse: logLevel, fallback: 'info', help: 'debug, info, warn or error' },
   healthEnabled: { flag: 'health-enabled', key: 'healthEnabled', env: ['FELIX_HEALTHENABLED'], parse: boolean, fallback: true, help: 'serve /liveness and /readiness' },
