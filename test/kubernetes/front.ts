@@ -59,12 +59,20 @@ export class Front {
   /** A new authority, and a certificate of it: connections end, and who trusts only the old one is shut out. */
   async renew(): Promise<void> {
     this.#authority++;
-    const [ca, leaf] = [join(this.#directory, `ca${this.#authority}`), join(this.#directory, `leaf${this.#authority}`)];
-    const openssl = (...args: string[]): Buffer => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    writeFileSync(`${leaf}.ext`, `subjectAltName=IP:${this.host}`);
+    const ca = join(this.#directory, `ca${this.#authority}`);
     openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=front ${this.#authority}`, '-keyout', `${ca}.key`, '-out', `${ca}.crt`);
+    await this.certify();
+  }
+
+  /** Another certificate of the authority, and connections end. @param from, until when it is good, in hours from now */
+  async certify(from = -0.1, until = 24): Promise<void> {
+    const [ca, leaf] = [join(this.#directory, `ca${this.#authority}`), join(this.#directory, 'leaf')];
+    writeFileSync(`${leaf}.conf`, AUTHORITY.replace('HOST', this.host));
+    writeFileSync(join(this.#directory, 'index.txt'), '');
     openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=front', '-keyout', `${leaf}.key`, '-out', `${leaf}.csr`);
-    openssl('x509', '-req', '-in', `${leaf}.csr`, '-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-days', '2', '-extfile', `${leaf}.ext`, '-out', `${leaf}.crt`);
+    // `x509 -req` cannot say from when.
+    const dates = ['-startdate', inHours(from), '-enddate', inHours(until)];
+    execFileSync('openssl', ['ca', '-batch', '-notext', '-config', `${leaf}.conf`, '-cert', `${ca}.crt`, '-keyfile', `${ca}.key`, ...dates, '-in', `${leaf}.csr`, '-out', `${leaf}.crt`], { cwd: this.#directory, stdio: ['ignore', 'pipe', 'pipe'] });
     const old = this.#server;
     const server = createServer({ key: readFileSync(`${leaf}.key`), cert: readFileSync(`${leaf}.crt`) }, (req, res) => this.#serve(req, res));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -137,6 +145,28 @@ export class Front {
     req.pipe(onward);
   }
 }
+
+const openssl = (...args: string[]): Buffer => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** As certificates have it: YYYYMMDDHHMMSSZ. */
+const inHours = (hours: number): string => new Date(Date.now() + hours * 3_600_000).toISOString().replace(/[-:T]|\.\d+/g, '');
+
+/** What `openssl ca` wants to be told, in its working directory. */
+const AUTHORITY = `[ca]
+default_ca = front
+[front]
+database = index.txt
+unique_subject = no
+rand_serial = yes
+new_certs_dir = .
+default_md = sha256
+policy = any
+x509_extensions = leaf
+[any]
+commonName = supplied
+[leaf]
+subjectAltName = IP:HOST
+`;
 
 function upstream(): Upstream {
   const config = parse(readFileSync(given.kubeconfig, 'utf8')) as { clusters: [{ cluster: Record<string, string> }] };

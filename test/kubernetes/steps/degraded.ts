@@ -124,6 +124,23 @@ export function degraded(): void {
     await expectSaid(scene.here, since, /lost.*(certificate|issuer|signature|self.signed)/);
   });
 
+  it.runIf(there).each([
+    ['behind, to which a certificate is not good yet', 1, 3, /lost.*not yet valid/],
+    ['ahead, to which it has expired', -3, -1, /lost.*expired/],
+  ] as const)('a clock an hour %s: nobody is believed, and the server is found again when clock and certificate agree', async (_clock, from, until, said) => {
+    const since = new Date();
+    await losesNothing(async () => {
+      await front.certify(from, until);
+      await eventually('the agent says so', async () => (await conditions(scene.here.name)).some((c) => c.name === 'api' && !c.ok));
+      await front.certify();
+      const begun = performance.now();
+      await connected(180_000);
+      console.log(`connected ${Math.round(performance.now() - begun)} ms after the certificate was good`);
+      await policyTakesEffect(scene);
+    });
+    await expectSaid(scene.here, since, said);
+  });
+
   it.runIf(there).each([1, -1])('a node whose clock is wrong by %i h: policies and pods as ever', async (hours) => {
     const offset = hours * 3_600_000;
     const skew = `const now=Date.now;Date.now=()=>now()+(${offset});`;
