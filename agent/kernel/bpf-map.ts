@@ -74,7 +74,7 @@ export class BpfMap<Key, Value> {
   /** The value of a key, undefined where there is none. */
   get(key: Key): Value | undefined {
     const keyBytes = Buffer.allocUnsafe(this.keyCodec.size);
-    const value = Buffer.alloc(this.valueStride);
+    const value = Buffer.allocUnsafe(this.valueStride);
     this.keyCodec.write(viewOf(keyBytes), 0, key);
     const result = nativeResult('canal_map_lookup', this.fd, keyBytes, value);
     if (result === -ENOENT) return undefined;

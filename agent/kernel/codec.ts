@@ -35,7 +35,7 @@ export const viewOf = (buffer: Uint8Array): DataView => new DataView(buffer.buff
 
 /** One value as a Buffer of its own. */
 export function encode<T>(codec: Codec<T>, value: T): Buffer {
-  const buffer = Buffer.alloc(codec.size);
+  const buffer = Buffer.allocUnsafe(codec.size);
   codec.write(viewOf(buffer), 0, value);
   return buffer;
 }

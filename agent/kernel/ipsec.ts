@@ -19,7 +19,7 @@ export class IpsecWatch {
 
 /** IPsec policies in force in this network namespace, those of single sockets left out. */
 export function ipsecPolicies(): number {
-  const count = Buffer.alloc(4);
+  const count = Buffer.allocUnsafe(4);
   native('canal_ipsec_policies', 'IPsec policies', count);
   return count.readUInt32LE();
 }

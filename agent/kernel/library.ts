@@ -4,10 +4,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorMap } from 'node:util';
 import { CanalError } from '../base/errors.js';
+import { NativeCall, type NativeArgument } from './native-call.js';
 
-const number = { i: 'int', u: 'uint32', U: 'uint64', s: 'string', p: 'pointer' } as const;
-
-/** Functions of native/canal.h: i int, u uint32_t, U uint64_t, s string, p pointer (a Buffer). All return int. */
+/** Functions of native/canal.h, a letter a parameter. All return int. */
 const signatures = {
   canal_version: '',
   canal_mount_bpffs: 's',
@@ -84,11 +83,10 @@ const signatures = {
 } as const;
 
 export type NativeFunction = keyof typeof signatures;
-export type NativeArgument = number | string | Uint8Array | null;
 
 /**
  * Calls into libcanal.so. The result is >= 0; what the kernel refuses becomes
- * CanalError('KERNEL') with its errno. A call costs about 3 microseconds and
+ * CanalError('KERNEL') with its errno. A call costs about 2 microseconds and
  * blocks the event loop while it runs.
  */
 export function native(name: NativeFunction, subject: string, ...args: NativeArgument[]): number {
@@ -99,20 +97,16 @@ export function native(name: NativeFunction, subject: string, ...args: NativeArg
 
 /** The same, answering what the function returned: negative is -errno. */
 export function nativeResult(name: NativeFunction, ...args: NativeArgument[]): number {
-  return load()[name](...args);
+  return callOf(name).call(args);
 }
 
 /** The same in a worker thread, for calls that wait for the kernel (pods: RCU, address detection). */
-export function nativeAsync(name: NativeFunction, subject: string, ...args: NativeArgument[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    load()[name].async(...args, (error: unknown, result: number) => {
-      // Holds the buffers until the thread has finished with them.
-      void args.length;
-      if (error !== null && error !== undefined) reject(new CanalError('INTERNAL', `${name} did not run`, { subject, cause: error }));
-      else if (result < 0) reject(kernelError(name, subject, -result));
-      else resolve(result);
-    });
+export async function nativeAsync(name: NativeFunction, subject: string, ...args: NativeArgument[]): Promise<number> {
+  const result = await callOf(name).async(args).catch((cause: unknown) => {
+    throw new CanalError('INTERNAL', `${name} did not run`, { subject, cause });
   });
+  if (result < 0) throw kernelError(name, subject, -result);
+  return result;
 }
 
 /** CanalError('KERNEL') for an errno; `what` says what was tried. */
@@ -126,7 +120,7 @@ const ENOSPC = 28;
 /**
  * Calls a listing function until its buffer is large enough. `call` gets the
  * buffer, its capacity in rows and the place of `*needed`.
- * @returns the buffer and how many rows (or bytes) of it are filled
+ * @returns the buffer and how many rows (or bytes) of it are filled; to be read before the next call, which may use it again
  */
 export function grow(
   what: string,
@@ -134,9 +128,8 @@ export function grow(
   capacity: number,
   call: (buffer: Buffer, capacity: number, needed: Buffer) => number,
 ): { buffer: Buffer; count: number } {
-  const needed = Buffer.alloc(4);
   for (;;) {
-    const buffer = Buffer.allocUnsafe(Math.max(1, capacity * rowSize));
+    const buffer = roomFor(capacity * rowSize);
     const count = call(buffer, capacity, needed);
     if (count >= 0) return { buffer, count };
     if (count !== -ENOSPC) throw kernelError(what, what, -count);
@@ -145,21 +138,29 @@ export function grow(
   }
 }
 
-type Functions = Record<NativeFunction, { (...args: unknown[]): number; async(...args: unknown[]): void }>;
-let loaded: Functions | undefined;
+const needed = Buffer.alloc(4);
+/** Most listings are short, and memory of their own would cost more than they do. */
+const room = Buffer.alloc(1 << 16);
 
-function load(): Functions {
-  if (loaded !== undefined) return loaded;
+const roomFor = (bytes: number): Buffer => (bytes <= room.length ? room : Buffer.allocUnsafe(bytes));
+
+const calls = new Map<NativeFunction, NativeCall>();
+let loaded: { get(name: string): Buffer } | undefined;
+
+function callOf(name: NativeFunction): NativeCall {
+  return calls.get(name) ?? found(name);
+}
+
+function found(name: NativeFunction): NativeCall {
   const path = libraryPath();
-  const functions = Object.entries(signatures).map(
-    ([name, args]) => [name, ['int', [...args].map((letter) => number[letter as keyof typeof number])]] as const,
-  );
   try {
-    loaded = ffi.Library(path, Object.fromEntries(functions) as Parameters<typeof ffi.Library<NativeFunction>>[1]);
+    loaded ??= new ffi.DynamicLibrary(path);
+    const call = new NativeCall(loaded.get(name), signatures[name]);
+    calls.set(name, call);
+    return call;
   } catch (cause) {
     throw new CanalError('CONFIG', 'libcanal.so cannot be loaded', { subject: path, cause });
   }
-  return loaded;
 }
 
 /** CANAL_LIBDIR, else native/ beside this build's agent/, else build/native of the source tree. */

@@ -26,13 +26,13 @@ export function listLinks(): CanalLink[] {
 
 /** A device by name; undefined where there is none. */
 export function findLink(name: string): CanalLink | undefined {
-  const buffer = Buffer.alloc(canalLinkCodec.size);
+  const buffer = Buffer.allocUnsafe(canalLinkCodec.size).fill(0);
   return found(nativeResult('canal_link_get', name, buffer), buffer, name);
 }
 
 /** The device of this index; undefined where there is none. */
 export function linkAt(ifindex: number): CanalLink | undefined {
-  const buffer = Buffer.alloc(canalLinkCodec.size);
+  const buffer = Buffer.allocUnsafe(canalLinkCodec.size).fill(0);
   return found(nativeResult('canal_link_at', ifindex, buffer), buffer, `ifindex ${ifindex}`);
 }
 
@@ -69,7 +69,7 @@ export function listNeighbours(family: Family | typeof FAMILY_BRIDGE, ifindex = 
 
 /** `ip route get`: how the node would reach an address; undefined where it has no route. */
 export function routeTo(target: IpAddress): { readonly ifindex: number; readonly gateway: IpAddress | undefined; readonly source: IpAddress | undefined } | undefined {
-  const buffer = Buffer.alloc(canalRouteCodec.size);
+  const buffer = Buffer.allocUnsafe(canalRouteCodec.size).fill(0);
   if (nativeResult('canal_route_get', target.family, to16(target), buffer) < 0) return undefined;
   const route = decode(canalRouteCodec, buffer);
   return { ifindex: route.ifindex, gateway: from16(route.gateway, target.family), source: from16(route.source, target.family) };
@@ -88,7 +88,7 @@ export function sendRows<T>(
   writes: WriteCounter,
 ): (Error | undefined)[] {
   if (rows.length === 0) return [];
-  const errors = Buffer.alloc(rows.length * 4);
+  const errors = Buffer.allocUnsafe(rows.length * 4);
   const result = nativeResult(name, encodeAll(codec, rows), rows.length, errors);
   if (result < 0) return rows.map((_, i) => kernelError(name, `${table} ${subjectOf(i)}`, -result));
   writes.add(table, rows.length - result);
