@@ -30,13 +30,16 @@ export function faults(): void {
     const since = new Date();
     await losesNothing(async () => {
       await control('stop');
-      const begun = performance.now();
-      await cniWithoutApi(scene.here, 'phoenix');
-      await pause(Math.max(0, OUTAGE_MS - (performance.now() - begun)));
-      const conditions = await statusOn(scene.here.name);
-      expect(conditions.find((c) => c.name === 'api')).toMatchObject({ ok: false });
-      expect(conditions.find((c) => c.name === 'policy')).toMatchObject({ ok: true });
-      await control('start');
+      try {
+        const begun = performance.now();
+        await cniWithoutApi(scene.here, 'phoenix');
+        await pause(Math.max(0, OUTAGE_MS - (performance.now() - begun)));
+        const conditions = await statusOn(scene.here.name);
+        expect(conditions.find((c) => c.name === 'api')).toMatchObject({ ok: false });
+        expect(conditions.find((c) => c.name === 'policy')).toMatchObject({ ok: true });
+      } finally {
+        await control('start');
+      }
       await eventually('the API server answers', async () => (await kubectl('get', '--raw', '/readyz')) === 'ok', 120_000);
     });
     await policyTakesEffect(scene);

@@ -9,7 +9,8 @@ import { applyText, deleteText, kubectl, manifest, NAMESPACE, nodes, shellOn } f
 const STATE = [
   ['links', "ip -br link | awk '{print $1}' | sed 's/@.*//' | grep -v '^lo' | sort"],
   ['addresses', "ip -br addr | awk '{print $1, $3}' | sed 's/@[^ ]*//' | sort"],
-  ['routes', 'ip route show table all | sort; ip -6 route show table main | sort'],
+  // A restarted node may have another hardware address, and with it another link-local one.
+  ['routes', "{ ip route show table all | sort; ip -6 route show table main | sort; } | sed 's/^local fe80::[0-9a-f:]*/local fe80::/'"],
   ['rules', 'ip rule; ip -6 rule'],
   ['neighbours', 'ip neigh show nud permanent; bridge fdb show 2>/dev/null | grep -v " dev eth" || true'],
   ['pins', 'find /sys/fs/bpf -mindepth 1 | sort'],
