@@ -7,6 +7,7 @@ import { install } from './steps/install.js';
 import { permissions } from './steps/permissions.js';
 import { reboot } from './steps/reboot.js';
 import { nodeStates, removal, type NodeState } from './steps/removal.js';
+import { sessions } from './steps/sessions.js';
 import { size } from './steps/size.js';
 import { suites } from './steps/suites.js';
 import { traffic } from './steps/traffic.js';
@@ -22,6 +23,7 @@ beforeAll(async () => {
 // In this order: each part finds the cluster as the part before left it.
 describe('install', install);
 describe('traffic', traffic);
+describe('sessions', sessions);
 describe('upgrade', upgrade);
 describe('reboot', reboot);
 describe('cni', cni);

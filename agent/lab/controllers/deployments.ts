@@ -1,3 +1,4 @@
+import type { Resource } from '../../datastore/resource.js';
 import { isOwnedBy, ownerReference, templateHash } from './owned-pods.js';
 import { isTerminating, type Condition, type Deployment, type ReplicaSet } from '../world/objects.js';
 import { DEPLOYMENTS, REPLICA_SETS } from '../world/resources.js';
@@ -58,14 +59,16 @@ function withoutApplied(annotations: Readonly<Record<string, string>> = {}): Rec
   return Object.fromEntries(Object.entries(annotations).filter(([key]) => key !== 'kubectl.kubernetes.io/last-applied-configuration' && key !== REVISION));
 }
 
-/** The current set has the highest revision (also after a rollback), and the deployment shows it. */
+/** The current set has the highest revision (also after a rollback), and the deployment shows it. It has the deployment's annotations too: `rollout history` reads the cause of a change there. */
 function revise(deployment: Deployment, current: ReplicaSet, old: readonly ReplicaSet[]): Action[] {
   const revision = revisionOf(current) > lastRevision(old) ? revisionOf(current) : lastRevision(old) + 1;
-  const annotations = { [REVISION]: String(revision) };
-  return [
-    ...(revisionOf(current) === revision ? [] : [{ verb: 'patch', resource: REPLICA_SETS, ref: refOf(current), body: { metadata: { annotations } }, kind: 'merge' } as const]),
-    ...(deployment.metadata.annotations?.[REVISION] === String(revision) ? [] : [{ verb: 'patch', resource: DEPLOYMENTS, ref: refOf(deployment), body: { metadata: { annotations } }, kind: 'merge' } as const]),
-  ];
+  const number = { [REVISION]: String(revision) };
+  return [...annotate(REPLICA_SETS, current, { ...withoutApplied(deployment.metadata.annotations), ...number }), ...annotate(DEPLOYMENTS, deployment, number)];
+}
+
+function annotate(resource: Resource, object: Deployment | ReplicaSet, annotations: Readonly<Record<string, string>>): Action[] {
+  const missing = Object.entries(annotations).some(([key, value]) => object.metadata.annotations?.[key] !== value);
+  return missing ? [{ verb: 'patch', resource, ref: refOf(object), body: { metadata: { annotations } }, kind: 'merge' }] : [];
 }
 
 function scale(deployment: Deployment, current: ReplicaSet, old: readonly ReplicaSet[]): Action[] {

@@ -7,6 +7,17 @@ export interface Command {
   readonly quiet?: boolean;
   /** What an editor does: a sed script. */
   readonly editor?: string;
+  /** Only the last line counts: the others tell of a moment. */
+  readonly last?: boolean;
+  /** Only what is said before a line that begins so. */
+  readonly before?: string;
+  /** Lines count in any order. */
+  readonly sorted?: boolean;
+  /** What is run once it has said a line, while it goes on; it is ended when it has said `enough` too. */
+  readonly meanwhile?: readonly Command[];
+  readonly enough?: RegExp;
+  /** It is asked again until it says so; how it ends and what it says is of no interest. */
+  readonly until?: RegExp;
 }
 
 const web = (replicas: number, image: string): string => `
