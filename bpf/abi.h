@@ -27,7 +27,7 @@ enum canal_config_flags {
 	CONFIG_ALLOW_IPIP = 128, // pods may send IPIP themselves (allowIPIPPacketsFromWorkloads)
 	CONFIG_ALLOW_SPOOF = 256,// workloadSourceSpoofing=Any
 	CONFIG_SERVICES = 512,   // canal_front* is in force; off: no lookup is made
-	CONFIG_MASQUERADE = 1024,// what pods send out through the uplink leaves with the node's address, but to canal_nomasq*
+	CONFIG_MASQUERADE = 1024,// what pods send out through canal_outside's devices leaves with the node's address there, but to canal_nomasq*
 };
 
 struct canal_config {
@@ -45,10 +45,19 @@ struct canal_config {
 	__u16 edge_port_min;  // source ports that translation at the edge chooses from, where a packet's own is taken; both 0: none
 	__u16 edge_port_max;  // included
 	__u64 host_netns;     // cookie of the node's network namespace; 0: not known. Connected UDP sockets of others are left to from_pod
-	__u32 node_addr4_be;  // the node's address on the uplink: source of what leaves there translated. 0: nothing of this family is
+	__u32 node_addr4_be;  // the node's address on the uplink: source of services' flows that go on from here. 0: nothing of this family is
 	__u32 overlay_addr4_be; // the node's address on the overlay device: source of what goes to other nodes' pods translated
 	__u32 node_addr6_be[4];
 	__u32 overlay_addr6_be[4];
+};
+
+// ---- devices that lead out of the node
+
+// canal_outside: ifindex of a device with canal_from_upl and canal_to_upl (the
+// uplink is one) -> the node's addresses there, which masquerade gives.
+struct canal_outside {
+	__u32 addr4_be; // 0: none, node_addr4_be is given
+	__u32 addr6_be[4];
 };
 
 // ---- endpoints

@@ -48,6 +48,22 @@ static __always_inline struct FAMILY_STRUCT(addr) edge_address(const struct cana
 	return address;
 }
 
+// The node's address on a device that leads outside: what leaves there gets it.
+static __always_inline struct FAMILY_STRUCT(addr) edge_device_address(const struct canal_config *config, __u32 ifindex)
+{
+	const struct canal_outside *outside = bpf_map_lookup_elem(&canal_outside, &ifindex);
+	struct FAMILY_STRUCT(addr) address = {};
+
+#if CANAL_FAMILY == 4
+	if (outside)
+		address.word_be[0] = outside->addr4_be;
+#else
+	if (outside)
+		__builtin_memcpy(&address, outside->addr6_be, sizeof(address));
+#endif
+	return edge_is_zero(&address) ? edge_address(config, false) : address;
+}
+
 static __always_inline void edge_key(struct FAMILY_STRUCT(canal_edge_key) *key, const struct FAMILY_STRUCT(addr) *source, __u16 source_port_be,
 				     const struct FAMILY_STRUCT(addr) *destination, __u16 destination_port_be, __u8 protocol)
 {

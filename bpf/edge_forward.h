@@ -46,8 +46,8 @@ static __always_inline int edge_redirect(struct __sk_buff *skb, const struct pac
 	return TC_ACT_REDIRECT;
 }
 
-// A pod's packet to where no other node's pods are: straight to the uplink,
-// past the host stack (and its netfilter), if the routing table says so.
+// A pod's packet to where no other node's pods are: straight to the device that
+// the routing table says, past the host stack (and its netfilter), if that leads outside.
 static __noinline int edge_forward_pod(struct __sk_buff *skb, const struct packet *packet)
 {
 	const struct canal_config *config = config_get();
@@ -58,7 +58,7 @@ static __noinline int edge_forward_pod(struct __sk_buff *skb, const struct packe
 	    bpf_map_lookup_elem(&CANAL_MAP(canal_local), &packet->destination))
 		return TC_ACT_OK;
 	ifindex = edge_route(skb, packet, &neighbour);
-	if (!ifindex || ifindex != config->uplink_ifindex)
+	if (!ifindex || (ifindex != config->uplink_ifindex && !bpf_map_lookup_elem(&canal_outside, &ifindex)))
 		return TC_ACT_OK;
 	return edge_redirect(skb, packet, ifindex, &neighbour);
 }

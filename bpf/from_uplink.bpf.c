@@ -1,4 +1,5 @@
-// tc ingress of the uplink: everything that reaches the node from outside.
+// tc ingress of the uplink and of other devices that lead outside: everything
+// that reaches the node from there.
 // Judges nothing of the node's own: what is none of ours passes, also when the
 // agent has never run, so that the node stays reachable.
 #include "edge_arrive.h"

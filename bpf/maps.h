@@ -121,6 +121,15 @@ struct {
 } CANAL_MAP(canal_range) SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32); // ifindex
+	__type(value, struct canal_outside);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} canal_outside SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 4096);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -26,8 +26,9 @@ static __noinline bool masquerade_answers(struct packet *packet)
 	return packet->flags & PACKET_ANSWER;
 }
 
-// A flow of its own address from now on. 0 or a drop reason.
-static __noinline int masquerade_open(struct __sk_buff *skb, const struct packet *packet)
+// A flow under the device's address from now on, of the node itself only under
+// another port. 0 or a drop reason.
+static __noinline int masquerade_open(struct __sk_buff *skb, const struct packet *packet, bool pod)
 {
 	const struct canal_config *config = config_get();
 	struct scratch *scratch = scratch_get();
@@ -37,7 +38,7 @@ static __noinline int masquerade_open(struct __sk_buff *skb, const struct packet
 		return DROP_CONFIG;
 	row = &scratch->edge;
 	__builtin_memset(row, 0, sizeof(*row));
-	row->source = edge_address(config, false);
+	row->source = pod ? edge_device_address(config, skb->ifindex) : packet->source;
 	row->source_port_be = packet->source_port_be;
 	row->destination = packet->destination;
 	row->destination_port_be = packet->destination_port_be;
@@ -64,5 +65,5 @@ static __noinline int masquerade_pod(struct __sk_buff *skb, struct packet *packe
 		return TC_ACT_UNSPEC;
 	if (packet->flags & PACKET_LATER)
 		return DROP_FRAGMENT;
-	return masquerade_open(skb, packet);
+	return masquerade_open(skb, packet, true);
 }

@@ -166,9 +166,9 @@ static __noinline int refuse_icmp(struct __sk_buff *skb, const struct packet *pa
 
 static __always_inline int refuse_back(struct __sk_buff *skb)
 {
-	const struct canal_config *config = config_get();
+	__u32 ifindex = skb->ifindex;
 
-	return config && config->uplink_ifindex == skb->ifindex ? bpf_redirect(skb->ifindex, 0) : bpf_redirect_peer(skb->ifindex, 0);
+	return bpf_map_lookup_elem(&canal_outside, &ifindex) ? bpf_redirect(ifindex, 0) : bpf_redirect_peer(ifindex, 0);
 }
 
 // Counted as a drop; who sent it gets to know. Returns the verdict.

@@ -1,4 +1,5 @@
-// tc egress of the uplink: everything that leaves the node there.
+// tc egress of the uplink and of other devices that lead outside: everything
+// that leaves the node there.
 #include "masquerade.h"
 #include "parse.h"
 
@@ -35,7 +36,7 @@ static __always_inline int to_uplink_ip(struct __sk_buff *skb, struct packet *pa
 	} else if (pod) {
 		reason = masquerade_pod(skb, packet, config->flags & CONFIG_MASQUERADE);
 	} else {
-		reason = masquerade_clashes(skb, packet) ? masquerade_open(skb, packet) : TC_ACT_UNSPEC;
+		reason = masquerade_clashes(skb, packet) ? masquerade_open(skb, packet, false) : TC_ACT_UNSPEC;
 	}
 	if (reason == TC_ACT_UNSPEC)
 		return reason;

@@ -4,11 +4,12 @@ import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js'
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
 import { compileEndpoints, endpointRows, podPrograms, type EndpointRows, type EndpointSettings } from './endpoints/endpoints.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
+import type { OutsideDevice } from './overlay/outside.js';
 
 /** Program at the overlay device: packets from other nodes, decapsulated. */
 export const FROM_OVERLAY = 'canal_from_ovl';
 
-/** Programs at the uplink: everything between the node and the world. */
+/** Programs at the uplink and other devices that lead outside: everything between the node and the world. */
 export const FROM_UPLINK = 'canal_from_upl';
 export const TO_UPLINK = 'canal_to_upl';
 
@@ -26,6 +27,8 @@ export interface DesiredState {
   readonly neighbours: readonly NeighbourRow[];
   readonly routes: readonly RouteRow[];
   readonly nexthops: ReadonlyMap<string, { readonly cidr: Cidr; readonly nexthop: NexthopRow }>;
+  /** canal_outside: devices with the programs of the uplink. */
+  readonly outside: readonly OutsideDevice[];
   /** canal_nomasq: towards these pods keep their address. */
   readonly nomasq: readonly Cidr[];
   readonly endpoints: ReadonlyMap<number, EndpointRow>;
@@ -45,6 +48,8 @@ export interface CompileInput {
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
+  /** The uplink, and what else leads out of the node. */
+  readonly outside: readonly OutsideDevice[];
   /** Why the programs must not write the overlay's outer header themselves. */
   readonly directObstacle: string | undefined;
   readonly settings: ConfigSettings & EndpointSettings & { readonly ipForwarding: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] };
@@ -57,18 +62,19 @@ export function compile(input: CompileInput): DesiredState {
   const pods = compileEndpoints(facts.endpoints, input.up, policy, settings);
   const overlayPrograms: AttachmentRow[] =
     overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
-  const uplinkPrograms = overlay === undefined || uplink === undefined || !settings.uplinkPrograms ? [] : programsOf(uplink);
+  const outside = overlay === undefined || !settings.uplinkPrograms ? [] : input.outside;
   return {
     overlayKnown: overlay !== undefined,
     config: compileConfig({ ...settings, fastPath }, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
     sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
-    attachments: [...overlayPrograms, ...uplinkPrograms, ...pods.attachments, ...facts.strangers.flatMap(podPrograms)],
+    attachments: [...overlayPrograms, ...outside.flatMap(programsOf), ...pods.attachments, ...facts.strangers.flatMap(podPrograms)],
     links: overlay === undefined ? [] : [overlay.link],
     addresses: overlay?.addresses ?? [],
     fdb: overlay?.fdb ?? [],
     neighbours: overlay?.neighbours ?? [],
     routes: [...(overlay?.routes ?? []), ...pods.routes],
     nexthops: overlay?.nexthops ?? new Map(),
+    outside,
     nomasq: overlay === undefined ? [] : exempt([overlay.network, ...MULTICAST, ...settings.nonMasqueradeCidrs]),
     endpoints: pods.rows,
     strangers: new Set(facts.strangers.map(({ ifindex }) => ifindex)),
@@ -87,7 +93,7 @@ export function withPolicy(state: DesiredState, facts: NodeFacts, policy: Policy
 const localAddresses = (facts: NodeFacts, pods: EndpointRows): DesiredState['local'] =>
   new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]);
 
-const programsOf = ({ ifindex, name }: Uplink): AttachmentRow[] => [
+const programsOf = ({ ifindex, name }: OutsideDevice): AttachmentRow[] => [
   { ifindex, device: name, egress: false, program: FROM_UPLINK },
   { ifindex, device: name, egress: true, program: TO_UPLINK },
 ];

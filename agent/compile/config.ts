@@ -14,7 +14,7 @@ export interface ConfigRow {
   readonly allowSpoof: boolean;
   /** Service addresses are translated. */
   readonly services: boolean;
-  /** What pods send out through the uplink gets the node's address. */
+  /** What pods send out of the node gets the node's address. */
   readonly masquerade: boolean;
   /** 0: no overlay (yet). */
   readonly overlayIfindex: number;

@@ -309,7 +309,7 @@ export class ApplyLoop {
   }
 }
 
-const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
+const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_outside', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
 
 interface Compiled {
   readonly node: KernelFacts['node'];

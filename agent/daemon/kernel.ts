@@ -11,7 +11,7 @@ import { AddressTable } from '../kernel/address-table.js';
 import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-table.js';
 import { BpfObject, mountBpffs, type MapSizes } from '../kernel/bpf-object.js';
 import { ConfigTable } from '../kernel/config-table.js';
-import { endpointTable, localTable, nexthopTable, nomasqTable } from '../kernel/endpoint-tables.js';
+import { endpointTable, localTable, nexthopTable, nomasqTable, outsideTable } from '../kernel/endpoint-tables.js';
 import type { CanalLink, CanalNetAddr } from '../kernel/abi.generated.js';
 import { canEncapsulate } from '../kernel/encapsulation.js';
 import { FdbTable } from '../kernel/fdb-table.js';
@@ -103,6 +103,7 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     neighbours: new NeighbourTable(FAMILIES, writes, book),
     routes: new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes, book),
     nexthops: nexthopTable(source),
+    outside: outsideTable(source),
     nomasq: nomasqTable(source),
     rules: ruleTable(source),
     tables: decisionTable(source),

@@ -18,6 +18,7 @@ export function createLedgers(t: KernelTables) {
       refers: (key, row) => [`fdb:${key.ifindex}/${row.mac}`],
     }),
     routes: new Ledger(t.routes, { refers: (_key, row) => (row.gateway === undefined ? [] : [`neighbour:${row.ifindex}/${row.gateway.text}`]) }),
+    outside: new Ledger(t.outside),
     nomasq: new Ledger(t.nomasq),
     nexthops: new Ledger(t.nexthops, { refers: (_key, row) => (row.kind === 'overlay' ? [`neighbour:${row.ifindex}/${row.gateway.text}`] : []) }),
     rules: new Ledger(t.rules, { provides: (key) => [`rows:${key.rows}`] }),

@@ -4,6 +4,7 @@ import type { ConfigRow } from '../compile/config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../compile/desired.js';
 import type { BackendAddress, BackKey, FrontKey, FrontRow, LiveKey, RangeKey } from '../compile/services/rows.js';
 import type { AddressKey } from '../kernel/address-table.js';
+import type { OutsideRow } from '../kernel/endpoint-tables.js';
 import type { AttachmentKey } from '../kernel/attachment-table.js';
 import type { FdbKey } from '../kernel/fdb-table.js';
 import type { Notices } from '../kernel/monitor.js';
@@ -25,6 +26,7 @@ export interface KernelTables {
   readonly neighbours: Table<AddressKey, NeighbourRow>;
   readonly routes: Table<RouteKey, RouteRow>;
   readonly nexthops: Table<Cidr, NexthopRow>;
+  readonly outside: Table<number, OutsideRow>;
   readonly nomasq: Table<Cidr, 0>;
   readonly rules: Table<RuleKey, Verdict>;
   readonly tables: Table<TableKey, bigint>;

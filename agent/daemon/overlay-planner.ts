@@ -4,6 +4,7 @@ import { CanalError } from '../base/errors.js';
 import { parseVtepMac } from '../compile/overlay/lease.js';
 import { directObstacle } from '../compile/overlay/direct.js';
 import { compileOverlay, overlayDevice, type OverlayState, type Uplink } from '../compile/overlay/overlay.js';
+import { outsideDevices, type OutsideDevice } from '../compile/overlay/outside.js';
 import { chooseUplink, type DeviceAddress } from '../compile/overlay/uplink.js';
 import { IpAddress as Address } from '../base/address.js';
 import type { NetConf } from '../model/net-conf.js';
@@ -17,6 +18,8 @@ export interface PlannedOverlay {
   readonly overlay: OverlayState | undefined;
   readonly overlayIfindex: number | undefined;
   readonly uplink: Uplink | undefined;
+  /** The uplink, and what else leads out of the node. */
+  readonly outside: readonly OutsideDevice[];
   /** Why its packets have to go through the overlay device; undefined: they need not. */
   readonly directObstacle: string | undefined;
   /** Why there is no overlay, or why it goes on with what was known last. */
@@ -47,18 +50,19 @@ export class OverlayPlanner {
   constructor(private readonly options: PlannerOptions) {}
 
   plan(snapshot: Snapshot, devices: readonly Device[], addresses: readonly DeviceAddress[]): PlannedOverlay {
-    const none = { overlay: undefined, overlayIfindex: undefined, uplink: undefined, directObstacle: undefined };
+    const none = { overlay: undefined, overlayIfindex: undefined, uplink: undefined, outside: [], directObstacle: undefined };
     const known = this.#self(snapshot);
     if (known.self === undefined) return { ...none, problem: known.problem };
     const { uplink, problem } = this.#uplinkOf(known.self, devices, addresses);
     if (uplink === undefined) return { ...none, problem };
-    const planned = this.#compile(known.self, snapshot, devices, uplink);
+    const outside = outsideDevices(uplink, this.options.settings.dataIfacePattern, devices, addresses);
+    const planned = { ...this.#compile(known.self, snapshot, devices, uplink), outside };
     const why = known.problem ?? problem;
     if (planned.overlay === undefined || why === undefined) return planned;
     return { ...planned, problem: { ...why, message: `${why.message}; goes on with what was known before` } };
   }
 
-  #compile(self: Node, snapshot: Snapshot, devices: readonly Device[], uplink: Uplink): PlannedOverlay {
+  #compile(self: Node, snapshot: Snapshot, devices: readonly Device[], uplink: Uplink): Omit<PlannedOverlay, 'outside'> {
     const { netConf, settings, randomMac } = this.options;
     const device = devices.find((d) => d.name === overlayDevice(netConf.backend.vni, 4) && d.kind === 'vxlan');
     const compiled = compileOverlay({

@@ -51,6 +51,7 @@ export class Wishes {
     this.#set(ledgers.addresses, state.addresses, () => state.addresses.map((row) => ({ key: row, row })));
     this.#set(ledgers.fdb, state.fdb, () => state.fdb.map((row) => ({ key: row, row })));
     this.#set(ledgers.neighbours, state.neighbours, () => state.neighbours.map((row) => ({ key: row, row })));
+    this.#set(ledgers.outside, state.outside, () => state.outside.map(({ ifindex, address4, address6 }) => ({ key: ifindex, row: { address4, address6 } })));
     this.#set(ledgers.nomasq, state.nomasq, () => state.nomasq.map((key) => ({ key, row: 0 as const })).filter(this.#loaded));
     this.#set(ledgers.nexthops, state.nexthops, () => [...state.nexthops.values()].map(({ cidr, nexthop }) => ({ key: cidr, row: nexthop })).filter(this.#loaded));
   }
@@ -58,7 +59,7 @@ export class Wishes {
   /** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */
   #holdOverlay(state: DesiredState): void {
     const { ledgers } = this;
-    for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops, ledgers.nomasq]) {
+    for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops, ledgers.outside, ledgers.nomasq]) {
       ledger.hold();
       this.#sources.delete(ledger);
     }

@@ -1,6 +1,6 @@
 import { IpAddress, type Cidr } from '../base/address.js';
 import type { EndpointRow, NexthopRow } from '../compile/desired.js';
-import { canalEndpointCodec, canalLocalCodec, CanalNexthopKind, type Addr4, type CanalCidrKey4, type CanalEndpoint, type CanalLocal, type CanalNexthop4 } from './abi.generated.js';
+import { canalEndpointCodec, canalLocalCodec, CanalNexthopKind, canalOutsideCodec, type Addr4, type CanalCidrKey4, type CanalEndpoint, type CanalLocal, type CanalNexthop4, type CanalOutside } from './abi.generated.js';
 import { someAddress } from './address-bytes.js';
 import { u32Codec } from './codec.js';
 import { macBytes, macText } from './mac.js';
@@ -92,6 +92,31 @@ export function nexthopTable(source: MapSource): NexthopTable {
       }),
     },
     familyMaps(source, 'canal_route', cidrKeyCodec, nexthopCodec),
+  );
+}
+
+/** The node's addresses on a device that leads outside. */
+export interface OutsideRow {
+  readonly address4: IpAddress | undefined;
+  readonly address6: IpAddress | undefined;
+}
+
+/** canal_outside: ifindex of such a device -> its addresses. */
+export type OutsideTable = MapTable<number, OutsideRow, number, CanalOutside>;
+
+export function outsideTable(source: MapSource): OutsideTable {
+  return new MapTable<number, OutsideRow, number, CanalOutside>(
+    {
+      name: 'canal_outside',
+      keyText: String,
+      equal: (a, b) => a.address4?.text === b.address4?.text && a.address6?.text === b.address6?.text,
+      familyOf: () => 4,
+      encodeKey: (key) => key,
+      encodeRow: ({ address4, address6 }) => ({ addr4: address4?.bytes ?? new Uint8Array(4), addr6: address6?.bytes ?? new Uint8Array(16) }),
+      decodeKey: (key) => key,
+      decodeRow: ({ addr4, addr6 }) => ({ address4: someAddress(addr4), address6: someAddress(addr6) }),
+    },
+    shared(sharedMap(source, 'canal_outside', u32Codec, canalOutsideCodec)),
   );
 }
 

@@ -18,6 +18,8 @@ export interface UplinkSettings {
   readonly ifaceCanReach: string | undefined;
   readonly publicIp: IpAddress | undefined;
   readonly publicIpV6: IpAddress | undefined;
+  /** Names of devices that lead outside beside the uplink; undefined: by what they are. */
+  readonly dataIfacePattern: RegExp | undefined;
   /** Undefined: flannel's rules alone. */
   readonly autodetection: AutodetectionMethod | undefined;
 }

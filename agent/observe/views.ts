@@ -37,6 +37,8 @@ export interface OverlayView {
   readonly subnet: string;
   readonly network: string;
   readonly uplink: string;
+  /** Other devices that lead outside, each with its address. */
+  readonly outside: readonly string[];
   readonly publicIp: string;
   /** Who writes VXLAN headers for pods: `programs`, or `device` and why. */
   readonly path: string;

@@ -13,7 +13,7 @@ export interface Phase {
 export type TableName =
   | 'sysctl' | 'attachment' | 'link' | 'address' | 'fdb' | 'neighbour' | 'route'
   | 'socket' | 'canal_front' | 'canal_back' | 'canal_live' | 'canal_range'
-  | 'canal_nomasq' | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
+  | 'canal_outside' | 'canal_nomasq' | 'canal_config' | 'canal_route' | 'canal_rule' | 'canal_table' | 'canal_peer' | 'canal_cidr' | 'canal_local' | 'canal_endpoint';
 
 const put = (table: TableName, why: string): Phase => ({ table, verb: 'upsert', judged: false, why });
 const gone = (table: TableName, why: string): Phase => ({ table, verb: 'remove', judged: false, why });
@@ -27,6 +27,7 @@ const judged = (phase: Phase): Phase => ({ ...phase, judged: true });
 export const ORDER: readonly Phase[] = [
   only('new', put('attachment', 'a device without an endpoint row drops, so a program that comes first opens nothing; one that comes late lets packets by unjudged')),
 
+  put('canal_outside', 'which address masquerade gives where, before the flag that asks for it'),
   put('canal_nomasq', 'what pods reach under their own address, before the flag that gives them the node\'s'),
   put('canal_config', 'programs without it drop everything; its flags name no row that is not there yet'),
 
@@ -73,5 +74,6 @@ export const ORDER: readonly Phase[] = [
   gone('fdb', 'no neighbour has its MAC any more'),
   gone('address', 'of the overlay device, when no route uses it as source'),
   gone('link', 'last of the overlay: it takes what is left with it'),
+  gone('canal_outside', 'a device that led outside: its flows have their addresses in rows of their own'),
   gone('attachment', 'a program that is not wanted any more, on a device that has nothing left to guard'),
 ];

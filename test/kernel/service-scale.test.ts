@@ -39,7 +39,7 @@ class Node {
     const fake = <T extends keyof KernelTables>(name: T): KernelTables[T] => new FakeTable({ name }) as unknown as KernelTables[T];
     this.ledgers = createLedgers({
       config: fake('config'), sysctls: fake('sysctls'), attachments: fake('attachments'), links: fake('links'), addresses: fake('addresses'), fdb: fake('fdb'), neighbours: fake('neighbours'),
-      routes: fake('routes'), nexthops: fake('nexthops'), nomasq: fake('nomasq'), rules: fake('rules'), tables: fake('tables'), peers: fake('peers'), cidrs: fake('cidrs'), local: fake('local'), endpoints: fake('endpoints'),
+      routes: fake('routes'), nexthops: fake('nexthops'), outside: fake('outside'), nomasq: fake('nomasq'), rules: fake('rules'), tables: fake('tables'), peers: fake('peers'), cidrs: fake('cidrs'), local: fake('local'), endpoints: fake('endpoints'),
       sockets: fake('sockets'), fronts: frontTable(source), backs: backTable(source), live: liveTable(source), ranges: fake('ranges'),
     });
     this.#rows = new ServiceRows({ ledgers: this.ledgers, families: new Set([4]), nodeName: 'one', enabled: true, balancing: BALANCING, sockets: () => [], log: createLogger('error') });

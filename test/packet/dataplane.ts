@@ -10,7 +10,7 @@ import { WriteCounter } from '../../agent/kernel/write-counter.js';
 
 const OBJECTS = join(import.meta.dirname, '..', '..', 'build', 'bpf');
 const VERDICTS = new Map([[0, 'pass'], [2, 'drop'], [7, 'redirect'], [0xffffffff, 'next']] as const);
-const WRITTEN = ['endpoint', 'local', 'peer', 'cidr', 'table', 'rule', 'route', 'ct', 'ctnew', 'frag', 'rulestat', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'edge'] as const;
+const WRITTEN = ['endpoint', 'local', 'peer', 'cidr', 'table', 'rule', 'route', 'ct', 'ctnew', 'frag', 'rulestat', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'outside', 'edge'] as const;
 const FAMILY_MAPS = new Set(['local', 'peer', 'cidr', 'route', 'ct', 'ctnew', 'frag', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'edge']);
 
 export type Program = 'canal_from_pod' | 'canal_to_pod' | 'canal_from_ovl' | 'canal_from_upl' | 'canal_to_upl';

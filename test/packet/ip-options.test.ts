@@ -8,7 +8,7 @@ const [END, NOP, LSRR, SSRR, ROUTER_ALERT] = [0, 1, 131, 137, 148];
 let devices: Devices;
 let node: Node;
 beforeAll(() => {
-  devices = makeDevices('cpo', 4);
+  devices = makeDevices('cpi', 4);
   node = new Node(4, devices.ifindexes);
 });
 afterAll(() => {

@@ -68,6 +68,19 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
     expect(node().plane.rows('edge')).toHaveLength(0);
   });
 
+  it('gives what leaves over another device the address that the node has there, and the node’s own flows another port alone', () => {
+    const other = Buffer.from(family === 4 ? 'cb007109' : '20010db8000000000000000000000077', 'hex');
+    edge.on();
+    node().leadsOutside(other);
+    node().plane.put('local', other, Buffer.alloc(4));
+    expect(packetOf(leaves('a', TCP, tcp(40000, 443, SYN)).bytes)).toBe(wholePacket(frame(other, node().at.outside, TCP, tcp(40000, 443, SYN))));
+    const back = node().fromUplink(frameBytes(frame(node().at.outside, other, TCP, tcp(443, 40000, SYN | ACK))));
+    expect(packetOf(back.bytes)).toBe(wholePacket(frame(node().at.outside, node().at.a, TCP, tcp(443, 40000, SYN | ACK), { ttl: 63 })));
+    const own = ends(node().toUplink(frame(other, node().at.outside, TCP, tcp(40000, 443, SYN)), 'host').bytes);
+    expect(own.source.equals(other)).toBe(true);
+    expect(own.sourcePort).not.toBe(40000);
+  });
+
   it('does nothing while it is off', () => {
     edge.on(FAST_LOCAL);
     expect(ends(leaves('a', TCP, tcp(40000, 443, SYN)).bytes).source.equals(node().at.a)).toBe(true);

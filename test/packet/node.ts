@@ -68,6 +68,7 @@ export class Node {
     for (const pod of ['a', 'b'] as const) this.setEndpoint(pod, {});
     for (const party of ['a', 'b'] as const) this.plane.put('local', this.at[party], u32(this.device(party)));
     this.plane.put('local', this.at.host, u32(0));
+    this.leadsOutside(Buffer.alloc(0));
     this.configure(flags);
   }
 
@@ -79,6 +80,14 @@ export class Node {
       podMtu: 1450, vtepAddr: new Uint8Array(4), vtepMac: zeros, uplinkMac: zeros, logRate: 0, hostNetns: 0n, ...WITHOUT_EDGE, ...change,
     };
     this.plane.put('config', u32(0), encode(abi.canalConfigCodec, config));
+  }
+
+  /** The node's address at the device that leads outside; none: that of the configuration. */
+  leadsOutside(address: Buffer): void {
+    const none = new Uint8Array(0);
+    const [addr4, addr6] = this.family === 4 ? [address, none] : [none, address];
+    const filled = (bytes: Uint8Array, length: number): Uint8Array => (bytes.length === 0 ? new Uint8Array(length) : bytes);
+    this.plane.put('outside', u32(this.device('outside')), encode(abi.canalOutsideCodec, { addr4: filled(addr4, 4), addr6: filled(addr6, 16) }));
   }
 
   /** Every flow is to be judged again. */

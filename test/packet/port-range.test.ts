@@ -14,7 +14,7 @@ const EACH = 1024;
 /** Two a port. */
 const ROWS = 131_072;
 
-const devices = useDevices('cpr');
+const devices = useDevices('cpl');
 const node = useNode(4, devices.ifindexes, { canal_edge4: ROWS, canal_local4: 256 });
 const edge = new Edge(node);
 const pod = (i: number): Buffer => Buffer.from([10, 42, 0, 100 + i]);

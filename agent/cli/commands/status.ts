@@ -15,7 +15,7 @@ function statusText(status: StatusView): string {
   const fields: [string, string | number][] = [
     ['Node', status.node],
     ['Agent', `${status.version}, ${status.state}, pid ${status.pid}, since ${status.startedAt}`],
-    ['Overlay', overlay === null ? 'none' : `${overlay.device} (VNI ${overlay.vni}, port ${overlay.port}, MTU ${overlay.mtu}, ${overlay.mac}) on ${overlay.uplink}`],
+    ['Overlay', overlay === null ? 'none' : `${overlay.device} (VNI ${overlay.vni}, port ${overlay.port}, MTU ${overlay.mtu}, ${overlay.mac}) on ${overlay.uplink}${overlay.outside.length === 0 ? '' : `; also outside: ${overlay.outside.join(', ')}`}`],
     ...(overlay === null ? [] : [['VXLAN by', overlay.path] as [string, string]]),
     ...(overlay === null ? [] : [['Lease', `${overlay.subnet} of ${overlay.network}, published as ${overlay.publicIp}`] as [string, string]]),
     ['Pods', `${counts.endpoints} here (${counts.isolatedIngress} isolated for ingress, ${counts.isolatedEgress} for egress), ${counts.pods} in the cluster on ${counts.nodes} nodes`],

@@ -45,7 +45,7 @@ export function chooseUplink(settings: UplinkSettings, facts: UplinkFacts): Upli
   const device = facts.devices.find((d) => d.ifindex === found.ifindex);
   if (device === undefined) throw fail('device', `ifindex ${found.ifindex} is gone`);
   if (device.mtu === 0) throw fail(device.name, 'has MTU 0');
-  const address = found.address ?? firstAddress(facts, device.ifindex);
+  const address = found.address ?? firstAddress(facts.addresses, device.ifindex, 4);
   if (address === undefined) throw fail(device.name, 'has no IPv4 address');
   return { ifindex: device.ifindex, name: device.name, mtu: device.mtu, address, externalAddress: publicIp ?? address };
 }
@@ -97,7 +97,7 @@ function reach(target: string, facts: UplinkFacts): Choice | undefined {
 }
 
 /** Devices that are never a node's own, for Calico's first-found (compat.md 8). */
-const SKIPPED = [
+export const SKIPPED_DEVICES = [
   '^docker.*', '^cbr.*', '^dummy.*', '^podman.*', '^virbr.*', '^lxcbr.*', '^veth.*', '^lo', '^br-.*', '^cali.*', '^tunl.*', '^flannel.*',
   '^kube-ipvs.*', '^cni.*', '^vxlan\\.calico.*', '^vxlan-v6\\.calico.*', '^wireguard\\.cali.*', '^wg-v6\\.cali.*', '^nodelocaldns.*',
 ];
@@ -114,9 +114,9 @@ function detect(method: AutodetectionMethod, facts: UplinkFacts): Choice | undef
   const skipping = (patterns: readonly string[]) => (c: Candidate) => !patterns.some((p) => new RegExp(p).test(c.name));
   switch (method.method) {
     case 'first-found':
-      return first(skipping(SKIPPED));
+      return first(skipping(SKIPPED_DEVICES));
     case 'skip-interface':
-      return first(skipping([...SKIPPED, ...method.patterns]));
+      return first(skipping([...SKIPPED_DEVICES, ...method.patterns]));
     case 'interface':
       return method.patterns.map((p) => first((c) => new RegExp(p).test(c.name))).find((c) => c !== undefined);
     case 'cidr':
@@ -146,10 +146,10 @@ function candidates(facts: UplinkFacts): Candidate[] {
 }
 
 /** flannel's preference on one device: global before link-local, lasting before temporary; deprecated ones never (pkg/ip/iface.go). */
-function firstAddress(facts: UplinkFacts, ifindex: number): IpAddress | undefined {
+export function firstAddress(addresses: readonly DeviceAddress[], ifindex: number, family: 4 | 6): IpAddress | undefined {
   const rank = (a: DeviceAddress): number => (a.scope === 'global' ? 0 : 2) + (a.temporary ? 1 : 0);
-  return facts.addresses
-    .filter((a) => a.ifindex === ifindex && a.address.family === 4 && a.scope !== 'host' && !a.deprecated)
+  return addresses
+    .filter((a) => a.ifindex === ifindex && a.address.family === family && a.scope !== 'host' && !a.deprecated)
     .sort((a, b) => rank(a) - rank(b))[0]?.address;
 }
 

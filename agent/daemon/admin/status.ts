@@ -38,6 +38,7 @@ function overlayView({ loop, settings }: AdminSources): OverlayView | null {
     subnet: overlay.subnet.text,
     network: overlay.network.text,
     uplink: uplink === undefined ? '' : `${uplink.name} ${uplink.address.text}`,
+    outside: planned.outside.filter(({ ifindex }) => ifindex !== uplink?.ifindex).map(({ name, address4, address6 }) => `${name} ${(address4 ?? address6)!.text}`),
     publicIp: overlay.annotations['public-ip'] ?? '',
     path: overlayPath(settings.fastPath, planned),
   };

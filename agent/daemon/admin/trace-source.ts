@@ -17,7 +17,7 @@ export interface Leaving {
  * who asks a service here whose backend is on another node. Null: it does not
  * leave, or began elsewhere and is only routed.
  */
-export function sourceView({ loop }: AdminSources, view: AppliedView, { client, to, translation }: Leaving): SourceView | null {
+export function sourceView({ loop, kernel }: AdminSources, view: AppliedView, { client, to, translation }: Leaving): SourceView | null {
   const { ledgers } = loop;
   const config = ledgers.config.actual().get('config')?.row;
   if (config === undefined) return null;
@@ -35,7 +35,11 @@ export function sourceView({ loop }: AdminSources, view: AppliedView, { client, 
   if (!config.masquerade) return kept('masquerade is off');
   const exempt = [...ledgers.nomasq.actual().values()].filter(({ key }) => key.contains(to)).sort((a, b) => b.key.length - a.key.length)[0]?.key;
   if (exempt !== undefined) return kept(`pods keep their address towards ${exempt.text}`);
-  return changed('masquerade', nodeAddress(config, to), config, 'a pod sends it out of the cluster through the uplink; answers to who reached the pod under its own address keep that') ?? kept('the node has no address of this family');
+  const way = kernel.routeTo(to)?.ifindex;
+  const device = view.desired.outside.find(({ ifindex }) => ifindex === way);
+  if (way !== undefined && device === undefined) return kept('the device that it leaves over is none of those that lead outside');
+  const address = (to.family === 4 ? device?.address4 : device?.address6) ?? nodeAddress(config, to);
+  return changed('masquerade', address, config, `a pod sends it out of the cluster${device === undefined ? '' : ` over ${device.name}`}; answers to who reached the pod under its own address keep that`) ?? kept('the node has no address of this family');
 }
 
 const nodeAddress = (config: ConfigRow, { family }: IpAddress): IpAddress | undefined => (family === 4 ? config.nodeAddress4 : config.nodeAddress6);

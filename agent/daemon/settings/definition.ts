@@ -41,6 +41,7 @@ export interface SettingValues {
   publicIp: IpAddress | undefined;
   publicIpV6: IpAddress | undefined;
   autodetection: AutodetectionMethod | undefined;
+  dataIfacePattern: RegExp | undefined;
   setNodeNetworkUnavailable: boolean;
   blackholeRoute: boolean;
   ipMasq: boolean;
@@ -215,6 +216,7 @@ export const SETTINGS: Settings = {
   publicIp: { flag: 'public-ip', key: 'publicIp', env: ['FLANNELD_PUBLIC_IP'], value: 'ip', parse: address(4), fallback: undefined, help: 'address that other nodes send to' },
   publicIpV6: { flag: 'public-ipv6', key: 'publicIpV6', env: ['FLANNELD_PUBLIC_IPV6'], value: 'ip', parse: address(6), fallback: undefined, help: 'the same for IPv6' },
   autodetection: { flag: 'ip-autodetection-method', key: 'ipAutodetectionMethod', env: ['IP_AUTODETECTION_METHOD'], value: 'method', parse: autodetection, fallback: undefined, help: 'Calico\'s way of choosing the node\'s address, where no --iface says' },
+  dataIfacePattern: { flag: 'bpf-data-iface-pattern', key: 'bpfDataIfacePattern', env: ['FELIX_BPFDATAIFACEPATTERN'], value: 'regex', parse: (v) => (v === '' ? undefined : new RegExp(v)), fallback: undefined, help: 'names of devices that lead outside beside the uplink: masquerade and NodePorts work there too (default: Ethernet devices with an address, but container engines\' and tunnels)' },
   setNodeNetworkUnavailable: { flag: 'set-node-network-unavailable', key: 'setNodeNetworkUnavailable', env: ['FLANNELD_SET_NODE_NETWORK_UNAVAILABLE'], parse: boolean, fallback: true, help: 'report the node\'s network as available once routes exist' },
   blackholeRoute: { flag: 'ip-blackhole-route', key: 'ipBlackholeRoute', env: ['FLANNELD_IP_BLACKHOLE_ROUTE'], parse: boolean, fallback: false, help: 'add a blackhole route for this node\'s pod CIDR' },
   ipMasq: { flag: 'ip-masq', key: 'ipMasq', env: ['FLANNELD_IP_MASQ'], parse: boolean, fallback: false, help: 'masquerade what pods send out of the cluster; also published as FLANNEL_IPMASQ in the subnet file' },

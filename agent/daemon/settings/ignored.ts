@@ -21,7 +21,7 @@ export const IGNORED_FLAGS: readonly { readonly flag: string; readonly refuse?: 
 /** Felix's parameters, by their YAML name. */
 export const IGNORED_FELIX: readonly string[] = [
   'awsSrcDstCheck', 'bpfConnectTimeLoadBalancing', 'bpfConnectTimeLoadBalancingEnabled', 'bpfConntrackLogLevel', 'bpfLogLevel',
-  'bpfConntrackMode', 'bpfConntrackTimeouts', 'bpfCTLBLogFilter', 'bpfLogFilters', 'bpfDataIfacePattern', 'bpfDisableGROForIfaces',
+  'bpfConntrackMode', 'bpfConntrackTimeouts', 'bpfCTLBLogFilter', 'bpfLogFilters', 'bpfDisableGROForIfaces',
   'bpfDisableUnprivileged', 'bpfDSROptoutCIDRs', 'bpfEnabled', 'bpfEnforceRPF', 'bpfExcludeCIDRsFromNAT', 'bpfExportBufferSizeMB',
   'bpfExternalServiceMode', 'bpfExtToServiceConnmark', 'bpfForceTrackPacketsFromIfaces', 'bpfHostConntrackBypass',
   'bpfHostNetworkedNATWithoutCTLB', 'bpfIPFragmentReassemblyEnabled', 'bpfIPFragTimeout', 'bpfJITHardening', 'bpfKubeProxyHealthzPort',

@@ -51,7 +51,7 @@ export function readSettingsFile(path: string, required: boolean): { name: strin
 
 function assemble(get: <K extends keyof SettingValues>(name: K) => SettingValues[K]): AgentSettings {
   const values = Object.fromEntries((Object.keys(SETTINGS) as (keyof SettingValues)[]).map((k) => [k, get(k)])) as unknown as SettingValues;
-  const { iface, ifaceRegex, ifaceCanReach, publicIp, publicIpV6, autodetection, ...rest } = values;
+  const { iface, ifaceRegex, ifaceCanReach, publicIp, publicIpV6, autodetection, dataIfacePattern, ...rest } = values;
   const orUndefined = (value: string): string | undefined => (value === '' ? undefined : value);
   return {
     ...rest,
@@ -60,7 +60,7 @@ function assemble(get: <K extends keyof SettingValues>(name: K) => SettingValues
     nodeName: rest.nodeName === '' ? defaultNodeName() : rest.nodeName,
     kubeconfig: orUndefined(rest.kubeconfig),
     kubeApiUrl: orUndefined(rest.kubeApiUrl),
-    uplink: { iface, ifaceRegex, ifaceCanReach: orUndefined(ifaceCanReach), publicIp, publicIpV6, autodetection },
+    uplink: { iface, ifaceRegex, ifaceCanReach: orUndefined(ifaceCanReach), publicIp, publicIpV6, autodetection, dataIfacePattern },
   };
 }
 

@@ -5,6 +5,7 @@ import type { DeviceAddress } from '../../../agent/compile/overlay/uplink.js';
 import type { Device, KernelTables, NodeKernel } from '../../../agent/daemon/node-kernel.js';
 import { ANY_DEVICE, type Change, type Notices } from '../../../agent/kernel/monitor.js';
 import type { AddressKey } from '../../../agent/kernel/address-table.js';
+import type { OutsideRow } from '../../../agent/kernel/endpoint-tables.js';
 import type { AttachmentKey } from '../../../agent/kernel/attachment-table.js';
 import type { FdbKey } from '../../../agent/kernel/fdb-table.js';
 import type { RuleKey, TableKey } from '../../../agent/kernel/policy-tables.js';
@@ -32,6 +33,7 @@ export class MemoryKernel implements NodeKernel {
     fdb: fake<FdbKey, FdbRow>('fdb', (k) => `${k.ifindex} ${k.mac}`),
     neighbours: fake<AddressKey, NeighbourRow>('neighbour', (k) => `${k.ifindex} ${k.address.text}`),
     routes: fake<RouteKey, RouteRow>('route', (k) => `${k.destination.text} metric ${k.metric}`),
+    outside: fake<number, OutsideRow>('canal_outside', String),
     nomasq: fake<Cidr, 0>('canal_nomasq', (k) => k.text),
     nexthops: fake<Cidr, NexthopRow>('canal_route', (k) => k.text),
     rules: fake<RuleKey, Verdict>('canal_rule', (k) => text(k)),

@@ -27,7 +27,7 @@ const facts: UplinkFacts = {
   internalAddresses: [ip('10.1.0.5')],
   nodePublicIp: undefined,
 };
-const none: UplinkSettings = { iface: [], ifaceRegex: [], ifaceCanReach: undefined, publicIp: undefined, publicIpV6: undefined, autodetection: undefined };
+const none: UplinkSettings = { iface: [], ifaceRegex: [], ifaceCanReach: undefined, publicIp: undefined, publicIpV6: undefined, autodetection: undefined, dataIfacePattern: undefined };
 
 const choice = (settings: Partial<UplinkSettings>, over: Partial<UplinkFacts> = {}): string => {
   const u = chooseUplink({ ...none, ...settings }, { ...facts, ...over });
