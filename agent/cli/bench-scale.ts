@@ -1,9 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { ScaleFigure, ScaleMetric } from '../bench/scale/measure.js';
-import { measureScale, SCENARIOS } from '../bench/scale/scale.js';
+import { growthChart } from '../bench/scale/growth-chart.js';
+import { GROWTH, measureScale, SCENARIOS, TINY_GROWTH, type ScaleScenario } from '../bench/scale/scale.js';
 import { machineFacts } from '../bench/report.js';
+import { VERSION } from '../base/version.js';
 import { registerCni } from './bench-cni.js';
 import { among, whole } from './bench-flags.js';
 
@@ -34,13 +37,16 @@ const TARGETS: readonly { readonly metric: ScaleMetric; readonly scenario?: stri
   { metric: 'restart-writes', most: 0, of: 'value' },
 ];
 
+/** Scenarios that are several, and whose figures become a chart. */
+const SETS: Readonly<Record<string, readonly ScaleScenario[]>> = { growth: GROWTH, 'growth-tiny': TINY_GROWTH };
+
 /** `canal bench cni`, and `canal bench scale`: what one node's agent takes in clusters of several sizes. */
 export function registerScale(bench: Command): void {
   registerCni(bench);
-  const names = SCENARIOS.map(({ name }) => name);
+  const names = [...SCENARIOS.map(({ name }) => name), ...Object.keys(SETS)];
   bench
     .command('scale')
-    .description('what the agent of one node takes in clusters of several sizes: start, one change of each kind, steady events, rest')
+    .description('what the agent of one node takes in clusters of several sizes: start, one change of each kind, steady events, rest; with --charts DIRECTORY before it a picture of `growth`')
     .option('--scenarios <names>', `of ${names.join(', ')}`, among(names), ['small', 'medium', 'full'])
     .option('--changes <n>', 'changes of each kind', whole, 100)
     .option('--rate <n>', 'pod events a second', whole, 50)
@@ -49,11 +55,12 @@ export function registerScale(bench: Command): void {
 }
 
 async function runScale(flags: Flags, command: Command): Promise<void> {
-  const { json } = command.optsWithGlobals<{ json?: string }>();
+  const { json, charts } = command.optsWithGlobals<{ json?: string; charts?: string }>();
   const table = json === '-' ? process.stderr : process.stdout;
   const loadBefore = loadavg()[0]!;
   const rows: ScaleRow[] = [];
-  for (const { name, size, memoryGb } of SCENARIOS.filter((each) => flags.scenarios.includes(each.name))) {
+  const chosen = [...SCENARIOS.filter((each) => flags.scenarios.includes(each.name)), ...Object.keys(SETS).flatMap((set) => (flags.scenarios.includes(set) ? SETS[set]! : []))];
+  for (const { name, size, memoryGb } of chosen) {
     table.write(`${name}: ${Object.entries(size).map(([what, n]) => `${n} ${what}`).join(', ')}\n`);
     const figures = await measureScale({ size, memoryGb, changes: flags.changes, eventRate: flags.rate, eventSeconds: flags.seconds });
     for (const figure of figures) {
@@ -62,9 +69,19 @@ async function runScale(flags: Flags, command: Command): Promise<void> {
     }
   }
   const { kernel, ...machine } = machineFacts();
-  const text = `${JSON.stringify({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(SCENARIOS.map(({ name, size }) => [name, size])), rows }, undefined, 2)}\n`;
+  const text = `${JSON.stringify({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(chosen.map(({ name, size }) => [name, size])), rows }, undefined, 2)}\n`;
   if (json === '-') process.stdout.write(text);
   else if (json !== undefined) writeFileSync(json, text);
+  if (charts !== undefined) draw(charts, rows, `Linux ${kernel}, ${machine.cpus} x ${machine.cpu}, load ${loadBefore.toFixed(1)} before, ${VERSION}.`);
+}
+
+/** A picture of each set of which there are figures. */
+function draw(directory: string, rows: readonly ScaleRow[], facts: string): void {
+  mkdirSync(directory, { recursive: true });
+  for (const [set, scenarios] of Object.entries(SETS)) {
+    const points = scenarios.map(({ name, size }) => ({ pods: size.pods, figures: rows.filter((row) => row.scenario === name) })).filter(({ figures }) => figures.length > 0);
+    if (points.length > 0) writeFileSync(join(directory, `scale-${set}.svg`), growthChart(points, facts));
+  }
 }
 
 function line(scenario: string, { metric, unit, value, p99, cpu }: ScaleFigure): string {

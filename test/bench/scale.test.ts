@@ -14,15 +14,19 @@ describe('canal bench scale', () => {
     const directory = mkdtempSync(join(tmpdir(), 'canal-scale-'));
     try {
       const file = join(directory, 'scale.json');
-      const args = ['build/agent/cli/main.js', 'bench', '--json', file, 'scale', '--scenarios', 'small', '--changes', '6', '--seconds', '1'];
+      const args = ['build/agent/cli/main.js', 'bench', '--json', file, '--charts', directory, 'scale', '--scenarios', 'small,growth-tiny', '--changes', '6', '--seconds', '1'];
       const { stdout: table } = await promisify(execFile)(process.execPath, args);
       const { rows } = JSON.parse(readFileSync(file, 'utf8')) as Result;
-      const metrics = ['start', 'remote-label', 'local-label', 'policy', 'endpoint-slice', 'node', 'pod-add', 'events-cpu', 'idle-cpu', 'restart', 'restart-writes'];
+      const metrics = ['start', 'maps', 'remote-label', 'local-label', 'policy', 'endpoint-slice', 'node', 'pod-add', 'events-cpu', 'idle-cpu', 'restart', 'restart-writes'];
       for (const metric of metrics) {
         expect(rows.map((row) => row.metric)).toContain(metric);
         expect(table).toContain(metric);
       }
       expect(rows.find((row) => row.metric === 'restart-writes')!.value).toBe(0);
+      expect(rows.find((row) => row.metric === 'maps')!.value, 'MB of a small node').toBeLessThanOrEqual(32);
+      const chart = readFileSync(join(directory, 'scale-growth-tiny.svg'), 'utf8');
+      for (const name of ['>200<', '>400<', 'remote-label', 'resident', 'start-cpu', 'a pod, its share']) expect(chart).toContain(name);
+      expect(chart).not.toMatch(/NaN|undefined|http(?!:\/\/www\.w3\.org)/);
     } finally {
       rmSync(directory, { recursive: true });
     }

@@ -25,6 +25,15 @@ export const SCENARIOS: readonly ScaleScenario[] = [
   scenario('nodes-5000', { pods: 50_000, localPods: 30, namespaces: 100, policies: 500, cidrs: 500, services: 1000, nodes: 5000 }),
 ];
 
+/** One cluster in several sizes, everything in proportion but what is on the node itself: `growth` is all of them. */
+export const GROWTH: readonly ScaleScenario[] = [1000, 2000, 4000, 8000, 16_000].map((pods) => grown(pods, 100));
+/** Two that take seconds: does it work. */
+export const TINY_GROWTH: readonly ScaleScenario[] = [200, 400].map((pods) => grown(pods, 10));
+
+function grown(pods: number, localPods: number): ScaleScenario {
+  return scenario(`growth-${pods}`, { pods, localPods, namespaces: pods / 10, policies: pods, cidrs: pods / 2, services: pods / 10, nodes: pods / 50 });
+}
+
 function scenario(name: string, size: ClusterSize, memoryGb = 16): ScaleScenario {
   return { name, size, memoryGb };
 }
