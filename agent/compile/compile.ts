@@ -1,8 +1,8 @@
 import { Cidr, type IpAddress } from '../base/address.js';
 import { KERNEL_VXLAN_PORT } from '../model/net-conf.js';
 import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js';
-import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
-import { compileEndpoints, endpointRows, podPrograms, type EndpointRows, type EndpointSettings } from './endpoints/endpoints.js';
+import type { AddressRow, AttachmentRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
+import { podPrograms, type EndpointState } from './endpoints/endpoints.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
 import type { OutsideDevice } from './overlay/outside.js';
 
@@ -18,8 +18,8 @@ export interface DesiredState {
   /** False: of the overlay nothing is known (yet), and what the kernel has of one is to be left alone. */
   readonly overlayKnown: boolean;
   readonly config: ConfigRow;
-  /** Below /proc/sys. */
-  readonly sysctls: ReadonlyMap<string, string>;
+  /** Below /proc/sys; as attachments and routes, without those of pods. */
+  readonly sysctls: readonly (readonly [string, string])[];
   readonly attachments: readonly AttachmentRow[];
   readonly links: readonly VxlanLinkRow[];
   readonly addresses: readonly AddressRow[];
@@ -31,18 +31,17 @@ export interface DesiredState {
   readonly outside: readonly OutsideDevice[];
   /** canal_nomasq: towards these pods keep their address. */
   readonly nomasq: readonly Cidr[];
-  readonly endpoints: ReadonlyMap<number, EndpointRow>;
+  readonly pods: EndpointState;
   /** ifindexes of pod devices that are nobody's: what is routed to them stays, for it may tell whose they are. */
   readonly strangers: ReadonlySet<number>;
-  /** Pods' addresses with their device, the node's own with ifindex 0. */
-  readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
+  /** The node's own. */
+  readonly addressesHere: readonly IpAddress[];
   readonly policy: PolicyState;
 }
 
 export interface CompileInput {
   readonly facts: NodeFacts;
-  /** ifindexes of the devices that are up. */
-  readonly up: ReadonlySet<number>;
+  readonly pods: EndpointState;
   readonly policy: PolicyState;
   /** Undefined: there is none to build (yet); policy and local pods work without. */
   readonly overlay: OverlayState | undefined;
@@ -52,46 +51,37 @@ export interface CompileInput {
   readonly outside: readonly OutsideDevice[];
   /** Why the programs must not write the overlay's outer header themselves. */
   readonly directObstacle: string | undefined;
-  readonly settings: ConfigSettings & EndpointSettings & { readonly ipForwarding: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] };
+  readonly settings: ConfigSettings & { readonly ipForwarding: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] };
 }
 
 /** Puts policy, overlay and local pods together into one state. Pure. */
 export function compile(input: CompileInput): DesiredState {
-  const { facts, policy, overlay, overlayIfindex, uplink, settings } = input;
+  const { facts, pods, policy, overlay, overlayIfindex, uplink, settings } = input;
   const fastPath = settings.fastPath === 'on' && input.directObstacle !== undefined ? 'device' : settings.fastPath;
-  const pods = compileEndpoints(facts.endpoints, input.up, policy, settings);
   const overlayPrograms: AttachmentRow[] =
     overlay === undefined || overlayIfindex === undefined ? [] : [{ ifindex: overlayIfindex, device: overlay.link.name, egress: false, program: FROM_OVERLAY }];
   const outside = overlay === undefined || !settings.uplinkPrograms ? [] : input.outside;
   return {
     overlayKnown: overlay !== undefined,
     config: compileConfig({ ...settings, fastPath }, overlay, overlayIfindex, uplink, KERNEL_VXLAN_PORT),
-    sysctls: new Map([...(settings.ipForwarding ? [['net/ipv4/ip_forward', '1'] as const] : []), ...pods.sysctls]),
-    attachments: [...overlayPrograms, ...outside.flatMap(programsOf), ...pods.attachments, ...facts.strangers.flatMap(podPrograms)],
+    sysctls: settings.ipForwarding ? IP_FORWARDING : [],
+    attachments: [...overlayPrograms, ...outside.flatMap(programsOf), ...facts.strangers.flatMap(podPrograms)],
     links: overlay === undefined ? [] : [overlay.link],
     addresses: overlay?.addresses ?? [],
     fdb: overlay?.fdb ?? [],
     neighbours: overlay?.neighbours ?? [],
-    routes: [...(overlay?.routes ?? []), ...pods.routes],
+    routes: overlay?.routes ?? [],
     nexthops: overlay?.nexthops ?? new Map(),
     outside,
     nomasq: overlay === undefined ? [] : exempt([overlay.network, ...MULTICAST, ...settings.nonMasqueradeCidrs]),
-    endpoints: pods.rows,
+    pods,
     strangers: new Set(facts.strangers.map(({ ifindex }) => ifindex)),
-    local: localAddresses(facts, pods),
+    addressesHere: facts.hostAddresses,
     policy,
   };
 }
 
-/** A state under another policy: what `compile` would say of it, for less. */
-export function withPolicy(state: DesiredState, facts: NodeFacts, policy: PolicyState): DesiredState {
-  if (state.policy.endpoints === policy.endpoints) return { ...state, policy };
-  const pods = endpointRows([...facts.endpoints].sort((a, b) => a.ifindex - b.ifindex), policy);
-  return { ...state, endpoints: pods.rows, local: localAddresses(facts, pods), policy };
-}
-
-const localAddresses = (facts: NodeFacts, pods: EndpointRows): DesiredState['local'] =>
-  new Map([...facts.hostAddresses.map((address) => [address.text, { address, ifindex: 0 }] as const), ...pods.local]);
+const IP_FORWARDING = [['net/ipv4/ip_forward', '1']] as const;
 
 const programsOf = ({ ifindex, name }: OutsideDevice): AttachmentRow[] => [
   { ifindex, device: name, egress: false, program: FROM_UPLINK },

@@ -1,8 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
-import { compile, withPolicy, type DesiredState } from '../compile/compile.js';
+import type { DesiredState } from '../compile/compile.js';
 import type { NodeFacts, PolicyState } from '../compile/desired.js';
-import { PolicyCompiler } from '../compile/policy/compiler.js';
 import type { AgentSettings } from '../model/settings.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { TableName } from '../reconcile/order.js';
@@ -12,8 +11,8 @@ import { Scheduler } from '../reconcile/scheduler.js';
 import { ApplyRecord } from './apply-record.js';
 import { createLedgers, type Ledgers } from './ledgers.js';
 import type { LocalEndpoints } from './local-endpoints.js';
-import { addNotice, ANY_DEVICE, type Change } from '../kernel/monitor.js';
-import { kernelFacts, sameFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
+import { KernelWatch } from './kernel-watch.js';
+import { NodeCompiler } from './node-compiler.js';
 import type { Device, NodeKernel } from './node-kernel.js';
 import type { OverlayPlanner, PlannedOverlay } from './overlay-planner.js';
 import { POLICY_TABLES, policyWay } from './policy-way.js';
@@ -41,21 +40,8 @@ export interface AppliedView {
   readonly outcome: Outcome;
 }
 
-/** What the kernel gives no notice of is looked at this often. */
-const LOOK_MS = 500;
-/** Everything is listed anew this often, whatever the notices say. */
-const RELIST_MS = 60_000;
 /** A device that was made has an ifindex that the next round compiles with; more rounds than this would be a quarrel with somebody. */
 const MAX_ROUNDS = 4;
-
-/** What may have changed when the kernel says so: setting a device down takes routes, neighbours and FDB with it, without a word. */
-const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
-  link: ['link', 'address', 'route', 'neighbour', 'fdb', 'attachment'],
-  address: ['address', 'route'],
-  route: ['route'],
-  neighbour: ['neighbour', 'fdb'],
-  tc: ['attachment'],
-};
 
 /**
  * snapshot + facts -> compile -> reconcile, whenever one of them changes. Nothing
@@ -67,32 +53,25 @@ export class ApplyLoop {
   readonly services: ServiceRows;
   readonly #reconciler: Reconciler;
   readonly #scheduler: Scheduler;
-  readonly #compiler = new PolicyCompiler();
+  readonly #compiler: NodeCompiler;
+  readonly #watch: KernelWatch;
   readonly #wishes: Wishes;
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
   #snapshot: Snapshot | undefined;
-  #facts: KernelFacts | undefined;
-  /** The kernel has said that they may be other ones. */
-  #factsMoved = true;
-  /** The uplink may be another, though devices and addresses are the same. */
-  #routesMoved = true;
   /** The policy that the maps hold, while nothing of it failed. */
   #standing: PolicyState | undefined;
-  /** What the last compile looked at, but for policy. */
-  #compiled: Compiled | undefined;
   #view: AppliedView | undefined;
   #stale = true;
-  #relistAtMs = 0;
   readonly #waiting = new Set<() => void>();
-  /** Notices since the last look. */
-  readonly #heard = new Map<Change, Set<number>>();
 
   constructor(private readonly options: ApplyLoopOptions) {
     const { kernel, clock } = options;
+    this.#compiler = new NodeCompiler(options);
     this.ledgers = createLedgers(kernel.tables);
     this.#wishes = new Wishes(this.ledgers, kernel.families);
     this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
+    this.#watch = new KernelWatch({ kernel, clock, podPrefix: options.settings.interfacePrefix, invalidate: (tables, devices) => this.#reconciler.invalidate(tables, devices) });
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
     const { nodeName, services: enabled, lbAlgorithm: algorithm, maglevTableSize: tableSize } = options.settings;
@@ -101,7 +80,7 @@ export class ApplyLoop {
 
   start(): void {
     this.#scheduler.start();
-    this.#watching ??= this.#watch();
+    this.#watching ??= this.#watch.run(this.#stop.signal, () => this.#scheduler.trigger());
   }
 
   /** The last completed apply; undefined before the first. */
@@ -122,7 +101,7 @@ export class ApplyLoop {
 
   /** Pods came or went: applies at once what that changes, for CNI waits for it. */
   podsChanged(): void {
-    this.#factsMoved = true;
+    this.#watch.doubt();
     this.#stale = true;
     this.applyNow();
   }
@@ -158,9 +137,10 @@ export class ApplyLoop {
     if (this.#snapshot === undefined || this.#stop.signal.aborted) return undefined;
     const startMs = this.options.clock.monotonic();
     try {
-      return this.#apply(this.#snapshot, this.#look(), startMs);
+      return this.#apply(this.#snapshot, this.#watch.look(), startMs);
     } catch (error) {
       this.record.failed(error);
+      this.#watch.forget(); // compile may not have come to look at what has moved
       this.#stale = true;
       return startMs + 1000;
     }
@@ -172,7 +152,7 @@ export class ApplyLoop {
       const outcome = this.#round(snapshot, touched);
       outcomes.push(outcome);
       if (!outcome.writes.has('link') && !outcome.writes.has('address')) break;
-      this.#forgetFacts();
+      this.#watch.forget();
     }
     this.record.applied(outcomes, this.options.clock.monotonic() - startMs);
     this.options.onApplied(this.#view!);
@@ -182,7 +162,7 @@ export class ApplyLoop {
 
   #round(snapshot: Snapshot, touched: readonly TableName[]): Outcome {
     const before = this.#view;
-    if (!this.#stale && before !== undefined) {
+    if (!this.#stale && !this.#watch.moved && before !== undefined) {
       const healthy = before.outcome.troubles.length === 0 && before.outcome.blocked === 0;
       const outcome = this.#reconciler.apply(healthy ? { only: touched } : {});
       this.#view = { ...before, outcome };
@@ -199,27 +179,12 @@ export class ApplyLoop {
   }
 
   #compile(snapshot: Snapshot): Omit<AppliedView, 'outcome'> {
-    const { planner, endpoints, settings } = this.options;
-    this.#refreshFacts();
-    const known = this.#facts!;
-    const { devices } = known;
-    const last = this.#compiled;
-    const facts = sameFacts(last?.facts, { nodeName: settings.nodeName, ...endpoints.found(devices, settings.interfacePrefix), hostAddresses: known.hostAddresses });
-    const replan = this.#routesMoved || last?.node !== known.node || last.nodes !== snapshot.nodes;
-    const planned = replan ? planner.plan(snapshot, known.node.devices, known.node.addresses) : last.planned;
-    this.#routesMoved = false;
+    const look = this.#watch.see();
+    const compiled = this.#compiler.compile(snapshot, look);
+    const { planned } = compiled;
     this.record.overlayProblem(planned.problem);
-    if (settings.fastPath === 'on') this.record.directObstacle(planned.directObstacle);
-    this.#compiled = { node: known.node, nodes: snapshot.nodes, facts, planned };
-    const policy = this.#compiler.compile(snapshot, facts);
-    return { snapshot, facts, devices, planned, desired: this.#desired(facts, planned, policy) };
-  }
-
-  /** The last state with another policy, where all else that goes into it is the same. */
-  #desired(facts: NodeFacts, planned: PlannedOverlay, policy: PolicyState): DesiredState {
-    const last = this.#view;
-    if (last?.facts === facts && last.devices === this.#facts!.devices && last.planned === planned) return withPolicy(last.desired, facts, policy);
-    return compile({ facts, up: this.#facts!.up, policy, ...planned, settings: this.options.settings });
+    if (this.options.settings.fastPath === 'on') this.record.directObstacle(planned.directObstacle);
+    return { snapshot, devices: look.facts.devices, ...compiled };
   }
 
   /** Through the states on the way, policy tables only; then everything, with the removals. */
@@ -229,7 +194,7 @@ export class ApplyLoop {
     this.#standing = undefined;
     this.#wishes.want(desired);
     for (const state of this.#differs() ? policyWay(this.ledgers, facts.endpoints, desired.policy, standing) : []) {
-      this.#wishes.want(withPolicy(desired, facts, state));
+      this.#wishes.want(this.#compiler.under(state));
       const outcome = this.#reconciler.apply({ only: ['attachment', ...POLICY_TABLES], prune: false });
       passes.push(outcome);
       if (outcome.troubles.length === 0 && outcome.blocked === 0) continue;
@@ -248,72 +213,6 @@ export class ApplyLoop {
     const { rules, tables, peers, cidrs, endpoints } = this.ledgers;
     return [rules, tables, peers, cidrs, endpoints].some((ledger) => ledger.differs());
   }
-
-  /** Takes note of what the kernel says has changed. @returns tables to compare where nothing else has changed */
-  #look(): readonly TableName[] {
-    this.#listen();
-    const nowMs = this.options.clock.monotonic();
-    const touched = new Set<TableName>();
-    for (const [change, devices] of this.#heard) {
-      for (const table of TOUCHED[change]) touched.add(table);
-      this.#reconciler.invalidate(TOUCHED[change], devices.has(ANY_DEVICE) ? undefined : devices);
-    }
-    this.#noteFacts();
-    this.#heard.clear();
-    if (nowMs >= this.#relistAtMs) {
-      this.#relistAtMs = nowMs + RELIST_MS;
-      this.options.kernel.relist();
-      this.#forgetFacts();
-      this.#reconciler.invalidate();
-    }
-    return [...touched];
-  }
-
-  #noteFacts(): void {
-    if (this.#heard.has('link') || this.#heard.has('address')) this.#factsMoved = true;
-    const before = this.#facts;
-    this.#refreshFacts();
-    if (!uplinkRoutes(this.#heard.get('route') ?? new Set(), [before, this.#facts], this.options.settings.interfacePrefix)) return;
-    this.#routesMoved = true;
-    this.#stale = true;
-  }
-
-  #refreshFacts(): void {
-    if (!this.#factsMoved && this.#facts !== undefined) return;
-    const now = kernelFacts(this.options.kernel, this.options.settings.interfacePrefix, this.#facts);
-    if (now !== this.#facts) this.#stale = true;
-    this.#facts = now;
-    this.#factsMoved = false;
-  }
-
-  #forgetFacts(): void {
-    this.#factsMoved = true;
-    this.#routesMoved = true;
-    this.#stale = true;
-  }
-
-  #listen(): void {
-    for (const [change, devices] of this.options.kernel.notices()) for (const ifindex of devices) addNotice(this.#heard, change, ifindex);
-  }
-
-  async #watch(): Promise<void> {
-    const { clock, kernel } = this.options;
-    while (!this.#stop.signal.aborted) {
-      const look = new AbortController();
-      const due = AbortSignal.any([this.#stop.signal, look.signal]);
-      await Promise.race([clock.sleep(LOOK_MS, due), kernel.noticed(due)]);
-      look.abort();
-      this.#listen();
-      if (this.#heard.size > 0 || clock.monotonic() >= this.#relistAtMs) this.#scheduler.trigger();
-    }
-  }
 }
 
 const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_outside', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
-
-interface Compiled {
-  readonly node: KernelFacts['node'];
-  readonly nodes: Snapshot['nodes'];
-  readonly facts: NodeFacts;
-  readonly planned: PlannedOverlay;
-}

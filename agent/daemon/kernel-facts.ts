@@ -36,7 +36,8 @@ export function kernelFacts(kernel: Pick<NodeKernel, 'devices' | 'addresses' | '
 /** Whether routes through one of these devices can decide which uplink the node has: not those to pods and to other nodes' pods, which we write. @param looks before and after what happened, for devices that came or went */
 export function uplinkRoutes(ifindexes: ReadonlySet<number>, looks: readonly (KernelFacts | undefined)[], podPrefix: string): boolean {
   if (ifindexes.size === 0) return false;
-  const names = new Map(looks.flatMap((known) => known?.devices ?? []).map(({ ifindex, name }) => [ifindex, name]));
+  const names = new Map<number, string>();
+  for (const known of looks) for (const { ifindex, name } of known?.devices ?? []) if (ifindexes.has(ifindex)) names.set(ifindex, name);
   return [...ifindexes].some((ifindex) => {
     const name = names.get(ifindex);
     return ifindex === ANY_DEVICE || name === undefined || !(name.startsWith(podPrefix) || OVERLAY_DEVICE.test(name));
@@ -49,8 +50,8 @@ function kept<T>(last: readonly T[] | undefined, now: readonly T[]): readonly T[
   return same ? last : now;
 }
 
-/** The last facts of pods themselves where they say the same. */
+/** Each part, and the whole, is the last one's where it says the same. */
 export function sameFacts(last: NodeFacts | undefined, now: NodeFacts): NodeFacts {
-  const same = last?.hostAddresses === now.hostAddresses && kept(last.endpoints, now.endpoints) === last.endpoints && kept(last.strangers, now.strangers) === last.strangers;
-  return same ? last : now;
+  const [endpoints, strangers] = [kept(last?.endpoints, now.endpoints), kept(last?.strangers, now.strangers)];
+  return last?.hostAddresses === now.hostAddresses && last.endpoints === endpoints && last.strangers === strangers ? last : { ...now, endpoints, strangers };
 }

@@ -1,5 +1,8 @@
 import type { LocalEndpoint, NodeFacts } from '../compile/desired.js';
 
+type Found = Pick<NodeFacts, 'endpoints' | 'strangers'>;
+type NodeDevice = HostDevice & { readonly kind: string };
+
 /** A device of the node, as far as endpoints are concerned. */
 export interface HostDevice {
   readonly ifindex: number;
@@ -17,15 +20,22 @@ export class LocalEndpoints {
   /** Host devices whose removal is under way, by name, with the ifindex that goes. */
   readonly #leaving = new Map<string, number | undefined>();
 
+  /** How often either of them was written. */
+  #changes = 0;
+  /** The last answer and what it was made of. */
+  #last: { readonly devices: readonly NodeDevice[]; readonly stored: readonly LocalEndpoint[]; readonly changes: number; readonly found: Found } | undefined;
+
   constructor(private readonly stored: () => readonly LocalEndpoint[]) {}
 
   /** An ADD wants it in force. Until `settled` it counts beside the store. */
   making(endpoint: LocalEndpoint): void {
+    this.#changes++;
     this.#making.set(endpoint.hostDevice, endpoint);
     this.#leaving.delete(endpoint.hostDevice);
   }
 
   leaving(hostDevice: string, ifindex: number | undefined): void {
+    this.#changes++;
     const made = this.#making.get(hostDevice);
     if (made !== undefined && (ifindex === undefined || made.ifindex === ifindex)) this.#making.delete(hostDevice);
     this.#leaving.set(hostDevice, ifindex);
@@ -46,7 +56,16 @@ export class LocalEndpoints {
    * The same, and the devices with pods' names that none of them has: half made, or another plugin's.
    * @param prefix of pods' host devices
    */
-  found(devices: readonly (HostDevice & { readonly kind: string })[], prefix: string): Pick<NodeFacts, 'endpoints' | 'strangers'> {
+  found(devices: readonly NodeDevice[], prefix: string): Found {
+    const stored = this.stored();
+    const last = this.#last;
+    if (last?.devices === devices && last.changes === this.#changes && sameItems(last.stored, stored)) return last.found;
+    const found = this.#find(devices, prefix);
+    this.#last = { devices, stored: [...stored], changes: this.#changes, found };
+    return found;
+  }
+
+  #find(devices: readonly NodeDevice[], prefix: string): Found {
     const endpoints = this.current(devices);
     const known = new Set(endpoints.map(({ ifindex }) => ifindex));
     const strangers = devices
@@ -63,10 +82,11 @@ export class LocalEndpoints {
 
   /** What the store has, or what no device stands for any more, need not be remembered here. */
   #forget(byName: ReadonlyMap<string, number>): void {
-    const stored = new Set(this.stored().map((e) => `${e.hostDevice}/${e.ifindex}`));
     for (const [name, endpoint] of this.#making) {
-      if (stored.has(`${name}/${endpoint.ifindex}`) || byName.get(name) !== endpoint.ifindex) this.#making.delete(name);
+      if (this.stored().some((e) => e.hostDevice === name && e.ifindex === endpoint.ifindex) || byName.get(name) !== endpoint.ifindex) this.#making.delete(name);
     }
     for (const name of this.#leaving.keys()) if (!byName.has(name)) this.#leaving.delete(name);
   }
 }
+
+const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);

@@ -1,16 +1,20 @@
-import type { Family } from '../base/address.js';
+import type { Family, IpAddress } from '../base/address.js';
 import { changesBetween } from '../base/versioned-map.js';
 import { FROM_OVERLAY, FROM_UPLINK, TO_UPLINK, type DesiredState } from '../compile/compile.js';
 import { OVERLAY_FIELDS, type ConfigRow } from '../compile/config.js';
-import type { PolicyState, RuleRow, Verdict } from '../compile/desired.js';
+import type { AttachmentRow, EndpointRow, PolicyState, RouteRow, RuleRow, Verdict } from '../compile/desired.js';
+import type { LocalAddress } from '../compile/endpoints/endpoints.js';
 import type { Keyed } from '../reconcile/diff.js';
 import type { Ledger } from '../reconcile/ledger.js';
+import type { AttachmentKey } from '../kernel/attachment-table.js';
 import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
+import type { RouteKey } from '../kernel/route-table.js';
+import { LayeredWish } from './layered-wish.js';
 import type { Ledgers } from './ledgers.js';
 
 /**
  * Hands desired states to the ledgers, as rows. What is the same object as in
- * the state before is not looked at again, and of policy only the differences
+ * the state before is not looked at again, and of policy and pods only the differences
  * are, so that a change costs what it changes. Map rows of families whose
  * programs are not loaded are left out.
  */
@@ -19,56 +23,72 @@ export class Wishes {
   readonly #sources = new Map<object, unknown>();
   #policy: PolicyState | undefined;
 
+  readonly #sysctls: LayeredWish<string, string, string, string>;
+  readonly #attachments: LayeredWish<AttachmentKey, AttachmentRow, number, readonly AttachmentRow[]>;
+  readonly #routes: LayeredWish<RouteKey, RouteRow, string, RouteRow>;
+  readonly #local: LayeredWish<IpAddress, number, string, LocalAddress>;
+  #rows: ReadonlyMap<number, EndpointRow> | undefined;
+
   constructor(
     private readonly ledgers: Ledgers,
     private readonly families: ReadonlySet<Family>,
-  ) {}
+  ) {
+    this.#sysctls = new LayeredWish(ledgers.sysctls, (key, row) => [{ key, row }]);
+    this.#attachments = new LayeredWish(ledgers.attachments, (_ifindex, rows) => rows.map(keyed));
+    this.#routes = new LayeredWish(ledgers.routes, (_text, row) => [keyed(row)]);
+    this.#local = new LayeredWish(ledgers.local, (_text, { address, ifindex }) => [{ key: address, row: ifindex }].filter(this.#loaded));
+  }
 
   want(state: DesiredState): void {
     const { ledgers } = this;
-    this.#set(ledgers.sysctls, state.sysctls, () => [...state.sysctls].map(([key, row]) => ({ key, row })));
-    this.#set(ledgers.attachments, state.attachments, () => state.attachments.map((row) => ({ key: row, row })));
-    this.#routes(state);
+    const { pods } = state;
+    this.#sysctls.want(state.sysctls, () => state.sysctls.map(([key, row]) => ({ key, row })), pods.sysctls);
     this.#set(ledgers.config, state.config, () => [{ key: 'config' as const, row: state.config }]);
     if (state.overlayKnown) this.#overlay(state);
     else this.#holdOverlay(state);
-    this.#set(ledgers.local, state.local, () => [...state.local.values()].map(({ address, ifindex }) => ({ key: address, row: ifindex })).filter(this.#loaded));
-    this.#set(ledgers.endpoints, state.endpoints, () => [...state.endpoints].map(([key, row]) => ({ key, row })));
+    this.#local.want(state.addressesHere, () => state.addressesHere.map((key) => ({ key, row: 0 })).filter(this.#loaded), pods.local);
+    follow(ledgers.endpoints, this.#rows, pods.rows, (key, row) => [{ key, row }]);
+    this.#rows = pods.rows;
     this.#followPolicy(state.policy);
-  }
-
-  #routes({ routes, strangers }: DesiredState): void {
-    const ledger = this.ledgers.routes;
-    if (strangers.size > 0) this.#sources.delete(ledger);
-    const held = strangers.size === 0 ? [] : [...ledger.actual().values()].filter(({ row }) => strangers.has(row.ifindex));
-    this.#set(ledger, routes, () => [...held, ...routes.map((row) => ({ key: row, row }))]);
-    if (strangers.size > 0) this.#sources.delete(ledger);
   }
 
   #overlay(state: DesiredState): void {
     const { ledgers } = this;
+    this.#attachments.want(state.attachments, () => state.attachments.map(keyed), state.pods.attachments);
+    this.#routesBesideStrangers(state);
     this.#set(ledgers.links, state.links, () => state.links.map((row) => ({ key: row.name, row })));
-    this.#set(ledgers.addresses, state.addresses, () => state.addresses.map((row) => ({ key: row, row })));
-    this.#set(ledgers.fdb, state.fdb, () => state.fdb.map((row) => ({ key: row, row })));
-    this.#set(ledgers.neighbours, state.neighbours, () => state.neighbours.map((row) => ({ key: row, row })));
+    this.#set(ledgers.addresses, state.addresses, () => state.addresses.map(keyed));
+    this.#set(ledgers.fdb, state.fdb, () => state.fdb.map(keyed));
+    this.#set(ledgers.neighbours, state.neighbours, () => state.neighbours.map(keyed));
     this.#set(ledgers.outside, state.outside, () => state.outside.map(({ ifindex, address4, address6 }) => ({ key: ifindex, row: { address4, address6 } })));
     this.#set(ledgers.nomasq, state.nomasq, () => state.nomasq.map((key) => ({ key, row: 0 as const })).filter(this.#loaded));
     this.#set(ledgers.nexthops, state.nexthops, () => [...state.nexthops.values()].map(({ cidr, nexthop }) => ({ key: cidr, row: nexthop })).filter(this.#loaded));
   }
 
+  /** Routes to strangers' devices stay as they are, as long as there are any. */
+  #routesBesideStrangers(state: DesiredState): void {
+    const { routes, pods, strangers } = state;
+    if (strangers.size === 0) return this.#routes.want(routes, () => routes.map(keyed), pods.routes);
+    const ledger = this.ledgers.routes;
+    ledger.want([...[...ledger.actual().values()].filter(({ row }) => strangers.has(row.ifindex)), ...allRoutes(state)]);
+    this.#routes.forget();
+  }
+
   /** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */
   #holdOverlay(state: DesiredState): void {
     const { ledgers } = this;
+    const { attachments } = state.pods;
     for (const ledger of [ledgers.links, ledgers.addresses, ledgers.fdb, ledgers.neighbours, ledgers.nexthops, ledgers.outside, ledgers.nomasq]) {
       ledger.hold();
       this.#sources.delete(ledger);
     }
-    for (const ledger of [ledgers.routes, ledgers.attachments, ledgers.config]) this.#sources.delete(ledger);
-    const pods = new Set(state.attachments.map((row) => row.ifindex).filter((ifindex) => !state.strangers.has(ifindex)));
-    const others = <K, R extends { readonly ifindex: number }>(rows: ReadonlyMap<string, Keyed<K, R>>): Keyed<K, R>[] => [...rows.values()].filter(({ row }) => !pods.has(row.ifindex));
-    ledgers.routes.want([...state.routes.map((row) => ({ key: row, row })), ...others(ledgers.routes.actual())]);
+    this.#sources.delete(ledgers.config);
+    this.#routes.forget();
+    this.#attachments.forget();
+    const others = <K, R extends { readonly ifindex: number }>(rows: ReadonlyMap<string, Keyed<K, R>>): Keyed<K, R>[] => [...rows.values()].filter(({ row }) => !attachments.has(row.ifindex));
+    ledgers.routes.want([...allRoutes(state), ...others(ledgers.routes.actual())]);
     ledgers.attachments.want([
-      ...state.attachments.map((row) => ({ key: row, row })),
+      ...[...state.attachments, ...[...attachments.values()].flat()].map(keyed),
       ...others(ledgers.attachments.actual()).filter(({ row }) => OVERLAY_PROGRAMS.has(row.program)),
     ]);
     const config = ledgers.config.actual().get('config')?.row;
@@ -98,6 +118,11 @@ export class Wishes {
 
   readonly #loaded = ({ key }: { readonly key: { readonly family: Family } }): boolean => this.families.has(key.family);
 }
+
+/** A row that has its key among its fields. */
+const keyed = <T>(row: T): Keyed<T, T> => ({ key: row, row });
+
+const allRoutes = ({ routes, pods }: DesiredState): Keyed<RouteRow, RouteRow>[] => [...routes, ...pods.routes.values()].map(keyed);
 
 const OVERLAY_PROGRAMS: ReadonlySet<string> = new Set([FROM_OVERLAY, FROM_UPLINK, TO_UPLINK]);
 

@@ -66,7 +66,7 @@ export class KernelJudge {
     for (const unload of this.#loaded) unload();
     this.#loaded = [];
     const mine = <T extends { readonly family: Family }>(items: Iterable<T>): T[] => [...items].filter((item) => item.family === this.family);
-    const pods = compileEndpoints(facts.endpoints, new Set(), state, ROUTES);
+    const pods = compileEndpoints({ endpoints: facts.endpoints, up: new Set(), policy: state }, ROUTES);
     const { rule, table, peer, cidr, endpoint, local } = this.#tables;
     this.#put(rule, [...state.rows].flatMap(([rows, list]) => list.map(({ verdict, ...at }) => ({ key: { rows, ...at }, row: verdict }))));
     this.#put(table, [...state.tables].flatMap(([id, entries]) => [...entries].map(([classId, rows]) => ({ key: { table: id, classId }, row: rows }))));

@@ -1,4 +1,6 @@
 import { addressBytes, Cidr, type IpAddress } from '../../base/address.js';
+import { changedSpan } from '../../base/changed-span.js';
+import { changesBetween, MapEditor } from '../../base/versioned-map.js';
 import type { AttachmentRow, EndpointRow, LocalEndpoint, PodDeviceName, PolicyState, RouteRow } from '../desired.js';
 
 /** enum canal_endpoint_flags of bpf/abi.h: the node's own processes always reach a pod (compat.md 6.7). */
@@ -8,20 +10,23 @@ export const ENDPOINT_HOST_ALLOWED = 1;
 export const FROM_POD = 'canal_from_pod';
 export const TO_POD = 'canal_to_pod';
 
-/** What local pods want of the kernel. */
-export interface EndpointState extends EndpointRows {
-  readonly routes: readonly RouteRow[];
-  /** Of the host devices, below /proc/sys (compat.md 5.3). */
-  readonly sysctls: ReadonlyMap<string, string>;
-  readonly attachments: readonly AttachmentRow[];
-}
-
-/** The part of it that policy has a say in. */
-export interface EndpointRows {
+/** What local pods want of the kernel. Maps of one state are versions of the next one's. */
+export interface EndpointState {
   /** By ifindex. A pod that the API does not know (yet, or any more) has none: its device drops. */
   readonly rows: ReadonlyMap<number, EndpointRow>;
   /** IpAddress.text -> where it is. */
-  readonly local: ReadonlyMap<string, { readonly address: IpAddress; readonly ifindex: number }>;
+  readonly local: ReadonlyMap<string, LocalAddress>;
+  /** By the text of the address that they lead to. */
+  readonly routes: ReadonlyMap<string, RouteRow>;
+  /** Of the host devices, below /proc/sys (compat.md 5.3). */
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** By ifindex. */
+  readonly attachments: ReadonlyMap<number, readonly AttachmentRow[]>;
+}
+
+export interface LocalAddress {
+  readonly address: IpAddress;
+  readonly ifindex: number;
 }
 
 export interface EndpointSettings {
@@ -30,46 +35,127 @@ export interface EndpointSettings {
   readonly routeMetric: number;
 }
 
+/** Which pods there are, which of their devices are up, and which tables policy gives them. */
+export interface EndpointInput {
+  readonly endpoints: readonly LocalEndpoint[];
+  /** ifindexes of devices that are up; the kernel takes routes only through those. */
+  readonly up: ReadonlySet<number>;
+  readonly policy: Pick<PolicyState, 'endpoints'>;
+}
+
 type Tables = Pick<EndpointRow, 'ingressTable' | 'egressTable'>;
 
 /** A container that is no pod's (CNI without Kubernetes): no policy can select it. */
 const NOT_ISOLATED = { ingressTable: 0n, egressTable: 0n };
 
-const isUp = (up: ReadonlySet<number>) => (endpoint: LocalEndpoint): boolean => up.has(endpoint.ifindex);
+/** The same from nothing. */
+export function compileEndpoints(input: EndpointInput, settings: EndpointSettings): EndpointState {
+  return new EndpointCompiler(settings).sync(input);
+}
 
 /**
  * Rows, routes and programs of this node's pods. Programs go on every pod
  * device, rows only to pods that policy knows: so a device without a row drops
  * instead of being open. Where two endpoints claim one address, the newer
- * device (the higher ifindex) has it, as its CNI ADD came later.
- * @param up devices that are up; the kernel takes routes only through those
+ * device (the higher ifindex) has it, as its CNI ADD came later. Looks only at
+ * pods of which something has changed; the memory never changes the answer.
  */
-export function compileEndpoints(
-  endpoints: readonly LocalEndpoint[],
-  up: ReadonlySet<number>,
-  policy: Pick<PolicyState, 'endpoints'>,
-  settings: EndpointSettings,
-): EndpointState {
-  const sorted = [...endpoints].sort((a, b) => a.ifindex - b.ifindex);
-  return {
-    ...endpointRows(sorted, policy),
-    routes: podRoutes(sorted.filter(isUp(up)), settings),
-    sysctls: new Map(sorted.flatMap((endpoint) => fixedOf(endpoint).sysctls)),
-    attachments: sorted.flatMap((endpoint) => fixedOf(endpoint).attachments),
-  };
+export class EndpointCompiler {
+  readonly #rows = new MapEditor<number, EndpointRow>();
+  readonly #local = new MapEditor<string, LocalAddress>();
+  readonly #routes = new MapEditor<string, RouteRow>();
+  readonly #sysctls = new MapEditor<string, string>();
+  readonly #attachments = new MapEditor<number, readonly AttachmentRow[]>();
+  readonly #byName = new Groups<string>();
+  readonly #byAddress = new Groups<string>();
+  #last: EndpointInput = { endpoints: [], up: new Set(), policy: { endpoints: new Map() } };
+
+  constructor(private readonly settings: EndpointSettings) {}
+
+  sync(input: EndpointInput): EndpointState {
+    const addresses = new Set<string>();
+    for (const endpoint of this.#changed(input)) {
+      this.#place(endpoint, input.policy);
+      for (const { text } of endpoint.addresses) addresses.add(text);
+    }
+    for (const { addresses: lost } of changedSpan(this.#last.endpoints, input.endpoints).gone) for (const { text } of lost) addresses.add(text);
+    this.#last = input;
+    for (const text of addresses) this.#claim(text, input.up);
+    return {
+      rows: this.#rows.version(),
+      local: this.#local.version(),
+      routes: this.#routes.version(),
+      sysctls: this.#sysctls.version(),
+      attachments: this.#attachments.version(),
+    };
+  }
+
+  /** Takes in who came and takes out who went. @returns those that are there and not as they were */
+  #changed({ endpoints, up, policy }: EndpointInput): ReadonlySet<LocalEndpoint> {
+    const last = this.#last;
+    const { gone, come } = changedSpan(last.endpoints, endpoints);
+    for (const endpoint of gone) this.#remove(endpoint);
+    for (const endpoint of come) this.#add(endpoint);
+    const changed = new Set(come);
+    if (last.up !== up) for (const endpoint of endpoints) if (up.has(endpoint.ifindex) !== last.up.has(endpoint.ifindex)) changed.add(endpoint);
+    for (const [name] of changesBetween(last.policy.endpoints, policy.endpoints)) for (const endpoint of this.#byName.of(name)) changed.add(endpoint);
+    return changed;
+  }
+
+  #add(endpoint: LocalEndpoint): void {
+    const { sysctls, attachments } = fixedOf(endpoint);
+    for (const [path, value] of sysctls) this.#sysctls.set(path, value);
+    this.#attachments.set(endpoint.ifindex, attachments);
+    this.#byName.add(nameOf(endpoint), endpoint);
+    for (const { text } of endpoint.addresses) this.#byAddress.add(text, endpoint);
+  }
+
+  #remove(endpoint: LocalEndpoint): void {
+    for (const [path] of fixedOf(endpoint).sysctls) this.#sysctls.delete(path);
+    this.#attachments.delete(endpoint.ifindex);
+    this.#rows.delete(endpoint.ifindex);
+    this.#byName.remove(nameOf(endpoint), endpoint);
+    for (const { text } of endpoint.addresses) this.#byAddress.remove(text, endpoint);
+  }
+
+  #place(endpoint: LocalEndpoint, policy: EndpointInput['policy']): void {
+    const tables = endpoint.pod === '' ? NOT_ISOLATED : policy.endpoints.get(nameOf(endpoint));
+    if (tables === undefined) this.#rows.delete(endpoint.ifindex);
+    else this.#rows.set(endpoint.ifindex, endpointRow(endpoint, tables));
+  }
+
+  /** Decides who has an address: of those with a row for delivery, of those that are up for the route. */
+  #claim(text: string, up: ReadonlySet<number>): void {
+    const claims = [...this.#byAddress.of(text)].sort((a, b) => a.ifindex - b.ifindex);
+    const served = claims.findLast(({ ifindex }) => this.#rows.has(ifindex));
+    if (served === undefined) this.#local.delete(text);
+    else if (this.#local.get(text)?.ifindex !== served.ifindex) this.#local.set(text, { address: served.addresses.find((address) => address.text === text)!, ifindex: served.ifindex });
+    const led = claims.findLast(({ ifindex }) => up.has(ifindex));
+    if (led === undefined) this.#routes.delete(text);
+    else this.#routes.set(text, routesOf(led, this.settings)[led.addresses.findIndex((address) => address.text === text)]!);
+  }
 }
 
-/** @param sorted by ifindex */
-export function endpointRows(sorted: readonly LocalEndpoint[], policy: Pick<PolicyState, 'endpoints'>): EndpointRows {
-  const rows = new Map<number, EndpointRow>();
-  const local = new Map<string, { address: IpAddress; ifindex: number }>();
-  for (const endpoint of sorted) {
-    const tables = endpoint.pod === '' ? NOT_ISOLATED : policy.endpoints.get(`${endpoint.namespace}/${endpoint.pod}`);
-    if (tables === undefined) continue;
-    rows.set(endpoint.ifindex, endpointRow(endpoint, tables));
-    for (const address of endpoint.addresses) local.set(address.text, { address, ifindex: endpoint.ifindex });
+const nameOf = ({ namespace, pod }: LocalEndpoint): string => `${namespace}/${pod}`;
+
+/** Endpoints that have something in common. */
+class Groups<Key> {
+  readonly #groups = new Map<Key, Set<LocalEndpoint>>();
+
+  of(key: Key): Iterable<LocalEndpoint> {
+    return this.#groups.get(key) ?? [];
   }
-  return { rows, local };
+
+  add(key: Key, endpoint: LocalEndpoint): void {
+    const group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, new Set([endpoint]));
+    else group.add(endpoint);
+  }
+
+  remove(key: Key, endpoint: LocalEndpoint): void {
+    const group = this.#groups.get(key);
+    if (group?.delete(endpoint) === true && group.size === 0) this.#groups.delete(key);
+  }
 }
 
 /** What follows from an endpoint alone is made once, so that it is known by its identity to be what it was. */
@@ -110,14 +196,7 @@ function makeRow(endpoint: LocalEndpoint, { ingressTable, egressTable }: Tables)
   };
 }
 
-function podRoutes(sorted: readonly LocalEndpoint[], settings: EndpointSettings): RouteRow[] {
-  const byDestination = new Map<string, RouteRow>();
-  for (const endpoint of sorted) {
-    for (const row of routesOf(endpoint, settings)) byDestination.set(row.destination.text, row);
-  }
-  return [...byDestination.values()];
-}
-
+/** One for each address. */
 function routesOf(endpoint: LocalEndpoint, settings: EndpointSettings): readonly RouteRow[] {
   const fixed = fixedOf(endpoint);
   if (fixed.routes?.of !== settings) {

@@ -5,7 +5,7 @@ import { applied, table, type AdminSources } from './sources.js';
 export function endpointsView(sources: AdminSources): EndpointView[] {
   const { facts, desired } = applied(sources);
   return facts.endpoints.map((endpoint) => {
-    const row = desired.endpoints.get(endpoint.ifindex);
+    const row = desired.pods.rows.get(endpoint.ifindex);
     return {
       namespace: endpoint.namespace,
       pod: endpoint.pod,

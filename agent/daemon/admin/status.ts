@@ -46,7 +46,7 @@ function overlayView({ loop, settings }: AdminSources): OverlayView | null {
 
 function counts({ loop }: AdminSources): StatusView['counts'] {
   const view = loop.view;
-  const rows = [...(view?.desired.endpoints.values() ?? [])];
+  const rows = [...(view?.desired.pods.rows.values() ?? [])];
   return {
     endpoints: view?.facts.endpoints.length ?? 0,
     isolatedIngress: rows.filter((row) => row.ingressTable !== 0n).length,
