@@ -42,7 +42,7 @@ interface Taken {
   readonly cpuMs: number;
 }
 
-/** ADD and DEL by canal, with policy in force, and by the reference plugins, in turns on one node. @throws CanalError('KERNEL') with what a plugin said */
+/** ADD and DEL by canal, with policy in force, and by the reference plugins, in turns, each on a node of its own: an agent would see to the others' devices too. @throws CanalError('KERNEL') with what a plugin said */
 export async function measureCni(options: CniOptions): Promise<readonly CniFigure[]> {
   const bench = await CniBench.start(options);
   try {
@@ -76,7 +76,7 @@ function spread(values: readonly number[]): [median: number, p99: number] {
   return [sorted[sorted.length >> 1]!, sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.99))]!];
 }
 
-/** A node with an agent, and empty network namespaces to attach to it. */
+/** A node with an agent, one without for each other contender, and empty network namespaces to attach to them. */
 class CniBench {
   readonly #answers: AsyncIterator<string>;
 
@@ -85,6 +85,8 @@ class CniBench {
     private readonly directory: string,
     private readonly cgroup: string,
     private readonly agent: ChildProcess,
+    /** Of the contenders without an agent. */
+    private readonly nodes: ReadonlyMap<CniContender, ChildProcess>,
     private readonly pods: readonly ChildProcess[],
   ) {
     this.#answers = createInterface({ input: agent.stdout! })[Symbol.asyncIterator]();
@@ -99,8 +101,10 @@ class CniBench {
     const script = 'mount -t bpf bpf /sys/fs/bpf && exec "$0" "$@"';
     const self = [...process.execArgv, join(import.meta.dirname, 'cni-process.js'), JSON.stringify(order)];
     const agent = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script, process.execPath, ...self], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const pods = Array.from({ length: count }, () => spawn('unshare', ['--net', 'sleep', '3600'], { stdio: 'ignore' }));
-    const bench = new CniBench(options, directory, cgroup, agent, pods);
+    const others = CNI_CONTENDERS.filter((contender) => contender !== 'canal');
+    const nodes = new Map(await Promise.all(others.map(async (contender) => [contender, await holdNamespace()] as const)));
+    const pods = await Promise.all(Array.from({ length: count }, holdNamespace));
+    const bench = new CniBench(options, directory, cgroup, agent, nodes, pods);
     if ((await bench.#answers.next()).value !== 'ready') {
       await bench.close();
       throw new CanalError('KERNEL', 'the agent of the measurement did not start');
@@ -121,8 +125,9 @@ class CniBench {
   async close(): Promise<void> {
     const gone = (child: ChildProcess): Promise<void> => new Promise((resolve) => (child.exitCode !== null || child.signalCode !== null ? resolve() : child.once('exit', () => resolve())));
     this.agent.stdin!.end();
-    for (const pod of this.pods) pod.kill('SIGKILL');
-    await Promise.all([gone(this.agent), ...this.pods.map(gone)]);
+    const holders = [...this.nodes.values(), ...this.pods];
+    for (const holder of holders) holder.kill('SIGKILL');
+    await Promise.all([gone(this.agent), ...holders.map(gone)]);
     await destroyCgroup(this.cgroup);
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -137,7 +142,7 @@ class CniBench {
 
   async #run(contender: CniContender, verb: 'ADD' | 'DEL', pod: number): Promise<void> {
     const script = 'echo $$ >"$0" && exec nsenter --net="/proc/$1/ns/net" "$2"';
-    const args = ['-c', script, join(this.cgroup, contender, 'cgroup.procs'), String(this.agent.pid), this.#plugin(contender)];
+    const args = ['-c', script, join(this.cgroup, contender, 'cgroup.procs'), String((this.nodes.get(contender) ?? this.agent).pid), this.#plugin(contender)];
     const env = {
       PATH: process.env['PATH'], CNI_COMMAND: verb, CNI_CONTAINERID: `${contender}-${pod}`, CNI_NETNS: `/proc/${this.pods[pod]!.pid}/ns/net`, CNI_IFNAME: IFNAMES[contender], CNI_PATH: this.options.plugins,
       CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=ns-${pod % SIZE.namespaces};K8S_POD_NAME=pod-${pod};K8S_POD_UID=uid-${pod};K8S_POD_INFRA_CONTAINER_ID=${contender}-${pod}`,
@@ -162,6 +167,17 @@ class CniBench {
     if (contender === 'bridge') return { ...common, type: 'bridge', bridge: 'bench0', isGateway: true, ipMasq: false, ipam };
     return { ...common, type: 'canal', socket: join(this.directory, 'cni.sock'), ipam: { type: 'host-local', subnet: 'usePodCidr', dataDir: join(this.directory, 'addresses') } };
   }
+}
+
+/** A network namespace, its `lo` up, for as long as the process lives, and that no longer than we do. There when this resolves: before, the process would stand for the machine's own. */
+async function holdNamespace(): Promise<ChildProcess> {
+  const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo && read end'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const there = await new Promise<boolean>((resolve) => {
+    holder.stdout.once('data', () => resolve(true));
+    holder.once('close', () => resolve(false));
+  });
+  if (!there) throw new CanalError('KERNEL', 'a network namespace of the measurement cannot be made');
+  return holder;
 }
 
 /** All in the same network namespace of a pod. */
