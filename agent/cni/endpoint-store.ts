@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpAddress } from '../base/address.js';
 import { CanalError, type Problem } from '../base/errors.js';
@@ -27,7 +27,9 @@ export const recordKey = (record: EndpointRecord): string => endpointKey(record.
 /**
  * One JSON file an attachment, in a directory that survives the agent (not
  * necessarily the machine: what a reboot leaves is stale and found so at start).
- * Memory holds what disk holds; writes are atomic, and a finished attachment is on disk before ADD answers.
+ * Memory holds what disk holds; writes are atomic and there before ADD answers, whatever happens
+ * to the agent. They are not fsynced: it costs milliseconds in which nothing else is done, and what a power
+ * cut loses is stale anyway, for it ends every pod's device. host-local does not fsync either.
  */
 export class EndpointStore {
   private readonly records = new Map<string, EndpointRecord>();
@@ -62,7 +64,7 @@ export class EndpointStore {
   put(record: EndpointRecord): void {
     const path = this.pathOf(recordKey(record));
     try {
-      writeWhole(`${path}.tmp`, JSON.stringify(toJson(record), null, 1), record.state === 'ready');
+      writeFileSync(`${path}.tmp`, JSON.stringify(toJson(record), null, 1), { mode: 0o600 });
       renameSync(`${path}.tmp`, path);
     } catch (cause) {
       throw new CanalError('CNI', `cannot write ${path}`, { subject: path, cause });
@@ -91,24 +93,18 @@ export class EndpointStore {
       if (name.endsWith('.tmp')) rmSync(path, { force: true }); // its writer died
       if (!name.endsWith('.json')) continue;
       try {
-        const record = fromJson(JSON.parse(readFileSync(path, 'utf8')) as RecordJson);
+        const text = readFileSync(path, 'utf8');
+        if (text === '') {
+          rmSync(path, { force: true }); // a power cut came before its bytes
+          continue;
+        }
+        const record = fromJson(JSON.parse(text) as RecordJson);
         this.records.set(recordKey(record), record);
       } catch (error) {
         problems.push({ object: `endpoint file ${path}`, field: '', message: (error as Error).message });
       }
     }
     return problems;
-  }
-}
-
-/** Unfinished attachments need no fsync: they die with the machine, and a killed agent's writes are safe in the page cache. */
-function writeWhole(path: string, text: string, synced: boolean): void {
-  const fd = openSync(path, 'w', 0o600);
-  try {
-    writeSync(fd, text);
-    if (synced) fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 

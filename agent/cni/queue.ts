@@ -1,4 +1,5 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../base/log.js';
 import { CniCode } from './cni-error.js';
@@ -57,13 +58,20 @@ export class DelQueue {
 
   /** The plugin's unfinished files end in .tmp and are left to it. */
   private async paths(): Promise<string[]> {
-    const names = await readdir(this.directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    const paths = names.filter((name) => name.endsWith('.request')).map((name) => join(this.directory, name));
+    const paths = namesIn(this.directory).filter((name) => name.endsWith('.request')).map((name) => join(this.directory, name));
+    if (paths.length === 0) return [];
     const dated = await Promise.all(paths.map(async (path) => ({ path, ms: await modifiedMs(path) })));
     return dated.sort((a, b) => a.ms - b.ms).map(({ path }) => path);
+  }
+}
+
+/** At once: each ADD looks, and nearly always there is nothing. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
   }
 }
 

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, stat
 import { join } from 'node:path';
 import { IpAddress } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
+import { KnownOwners, type FileOwner } from './known-owners.js';
 
 /** Who holds an address. */
 export interface Owner {
@@ -9,12 +10,8 @@ export interface Owner {
   readonly ifname: string;
 }
 
-export interface Reservation {
+export interface Reservation extends FileOwner {
   readonly address: IpAddress;
-  /** Undefined: the file is empty, its writer died between making and filling it. */
-  readonly containerId: string | undefined;
-  /** Undefined in files of old host-local versions. */
-  readonly ifname: string | undefined;
 }
 
 const LINE_BREAK = '\r\n';
@@ -25,7 +22,11 @@ const LINE_BREAK = '\r\n';
  * Throws CanalError('IPAM') where the disk does not do as told.
  */
 export class HostLocalStore {
-  constructor(readonly directory: string) {}
+  /** @param known what was read of this directory before */
+  constructor(
+    readonly directory: string,
+    private readonly known = new KnownOwners(),
+  ) {}
 
   /** The file that host-local locks. */
   get lockPath(): string {
@@ -36,8 +37,24 @@ export class HostLocalStore {
     this.disk('make', this.directory, () => mkdirSync(this.directory, { recursive: true, mode: 0o755 }));
   }
 
+  /** Does `work`, which must hold the lock, with what was read before as far as it still holds. */
+  within<T>(work: () => T): T {
+    this.known.begin(this.changedNs());
+    try {
+      return work();
+    } finally {
+      this.known.end(this.changedNs());
+    }
+  }
+
   reservations(): Reservation[] {
-    return this.addresses().map((address) => ({ address, ...this.readOwner(address) }));
+    return this.addresses().map((address) => ({ address, ...this.known.get(address.text, () => this.readOwner(address)) }));
+  }
+
+  /** Whether a reservation is this owner's now, whatever was read before. */
+  belongsTo({ address, containerId, ifname }: Reservation): boolean {
+    const now = this.readOwner(address);
+    return now.containerId === containerId && now.ifname === ifname;
   }
 
   /** Texts of all addresses in use, read from names only. */
@@ -79,6 +96,7 @@ export class HostLocalStore {
   release(address: IpAddress): void {
     const path = join(this.directory, address.text);
     this.disk('release', path, () => rmSync(path, { force: true }));
+    this.known.forget(address.text);
   }
 
   private addresses(): IpAddress[] {
@@ -93,7 +111,11 @@ export class HostLocalStore {
     return names.map((name) => IpAddress.parse(name)).filter((address) => address !== undefined);
   }
 
-  private readOwner(address: IpAddress): { containerId: string | undefined; ifname: string | undefined } {
+  private changedNs(): bigint {
+    return this.disk('read', this.directory, () => statSync(this.directory, { bigint: true }).mtimeNs);
+  }
+
+  private readOwner(address: IpAddress): FileOwner {
     const text = (this.readIfThere(join(this.directory, address.text)) ?? '').trim();
     const [containerId, ifname] = text.split(/\r?\n/);
     return { containerId: containerId === '' ? undefined : containerId, ifname };

@@ -1,6 +1,7 @@
 import type { IpAddress } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
 import { HostLocalStore, type Owner, type Reservation } from './host-local-store.js';
+import { KnownOwners } from './known-owners.js';
 import type { FileLock } from './lock.js';
 import { nextFree } from './next-free.js';
 import { inRange, type RangeSet } from './range.js';
@@ -12,6 +13,9 @@ import { inRange, type RangeSet } from './range.js';
  * Every method takes the network's directory and its lock. Failures are CanalError('IPAM').
  */
 export class Ipam {
+  /** By directory. */
+  readonly #known = new Map<string, KnownOwners>();
+
   constructor(private readonly lock: FileLock) {}
 
   /**
@@ -86,9 +90,11 @@ export class Ipam {
   }
 
   private async locked<T>(directory: string, work: (store: HostLocalStore) => T): Promise<T> {
-    const store = new HostLocalStore(directory);
+    const known = this.#known.get(directory) ?? new KnownOwners();
+    this.#known.set(directory, known);
+    const store = new HostLocalStore(directory, known);
     store.make();
-    return this.lock.hold(store.lockPath, () => work(store));
+    return this.lock.hold(store.lockPath, () => store.within(() => work(store)));
   }
 }
 
@@ -114,7 +120,7 @@ function takeThis(store: HostLocalStore, address: IpAddress, index: number, owne
 
 /** Old files hold only the container's ID; they count where no file names the interface. */
 function heldBy(store: HostLocalStore, owner: Owner): IpAddress[] {
-  const mine = store.reservations().filter((r) => r.containerId === owner.containerId);
+  const mine = store.reservations().filter((r) => r.containerId === owner.containerId && store.belongsTo(r));
   const exact = mine.filter((r) => r.ifname === owner.ifname);
   return (exact.length > 0 ? exact : mine.filter((r) => r.ifname === undefined)).map((r) => r.address);
 }

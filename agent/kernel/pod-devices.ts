@@ -6,7 +6,7 @@ import type { Endpoint } from '../model/endpoint.js';
 import type { CanalLink } from './abi.generated.js';
 import { from16 } from './address-bytes.js';
 import { macText } from './mac.js';
-import { deleteLink, listLinks, listNeighbours, listRoutes, RT_TABLE_MAIN } from './netlink.js';
+import { deleteLink, findLink, listLinks, listNeighbours, listRoutes, RT_TABLE_MAIN } from './netlink.js';
 import { deletePodLink, inspectPodLink, type PodLinkFacts } from './pod-link.js';
 
 const VETH = 'veth';
@@ -42,8 +42,8 @@ export async function podLinkFacts(endpoint: Pick<Endpoint, 'netns' | 'hostDevic
 export async function removePodLink({ netns, ifname, hostDevice, ifindex }: LinkRemoval): Promise<void> {
   if (netns !== '') await deletePodLink(netns, ifname);
   if (hostDevice === undefined) return;
-  const left = listLinks().find((link) => link.name === hostDevice && link.kind === VETH && (ifindex === undefined || link.ifindex === ifindex));
-  if (left !== undefined) deleteLink(left.ifindex, `link ${hostDevice}`);
+  const left = findLink(hostDevice);
+  if (left?.kind === VETH && (ifindex === undefined || left.ifindex === ifindex)) deleteLink(left.ifindex, `link ${hostDevice}`);
 }
 
 /**

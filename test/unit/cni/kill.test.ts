@@ -1,4 +1,4 @@
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Cidr, IpAddress } from '../../../agent/base/address.js';
@@ -127,6 +127,13 @@ describe('a start', () => {
     await node.add('c1');
     node.dataplane.deadNetns.add('/netns/c1'); // a path that this mount namespace cannot see
     expect((await node.restart()).undone).toEqual([]);
+  });
+
+  it('forgets a record whose bytes a power cut took', () => {
+    writeFileSync(join(node.directory, 'endpoints', 'c1%40eth0.json'), '');
+    node.start();
+    expect(node.context.endpoints.problems).toEqual([]);
+    expect(readdirSync(join(node.directory, 'endpoints'))).toEqual([]);
   });
 
   it('shows a record that cannot be read and leaves it where it is', () => {

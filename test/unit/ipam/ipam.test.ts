@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -62,6 +62,38 @@ describe('the address store', () => {
     expect(texts(await ipam.release(directory, owner('unix')))).toEqual(['10.0.0.6']);
     expect(await ipam.release(directory, owner('nobody'))).toEqual([]);
     expect(readdirSync(directory).sort()).toEqual(['10.0.0.3', '10.0.0.4', 'lock']);
+  });
+
+  it('sees what others release, reserve and give to somebody else', async () => {
+    await ipam.allocate(directory, [set('10.0.0.0/24')], owner('a'));
+    await ipam.allocate(directory, [set('10.0.0.0/24')], owner('b'));
+    rmSync(join(directory, '10.0.0.2'));
+    writeFileSync(join(directory, '10.0.0.2'), 'foreign\r\neth0', { flag: 'wx' });
+    rmSync(join(directory, '10.0.0.3'));
+    writeFileSync(join(directory, '10.0.0.9'), 'b\r\neth0', { flag: 'wx' });
+    expect(await ipam.release(directory, owner('a'))).toEqual([]);
+    expect(texts(await ipam.release(directory, owner('b')))).toEqual(['10.0.0.9']);
+    expect(texts(await ipam.release(directory, owner('foreign')))).toEqual(['10.0.0.2']);
+  });
+
+  it('never frees an address that has changed hands unnoticed, as under a coarse clock', async () => {
+    await ipam.allocate(directory, [set('10.0.0.0/24')], owner('a'));
+    const { atime, mtime } = statSync(directory);
+    utimesSync(directory, atime, mtime);
+    await ipam.held(directory, owner('a'));
+    rmSync(join(directory, '10.0.0.2'));
+    writeFileSync(join(directory, '10.0.0.2'), 'foreign\r\neth0', { flag: 'wx' });
+    utimesSync(directory, atime, mtime); // what it was, as far as the clock can tell
+    expect(await ipam.release(directory, owner('a'))).toEqual([]);
+    expect(readFileSync(join(directory, '10.0.0.2'), 'utf8')).toBe('foreign\r\neth0');
+  });
+
+  it('takes a file that was empty for what it says once it is filled', async () => {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, '10.0.0.2'), '');
+    expect(await ipam.reservations(directory)).toMatchObject([{ containerId: undefined }]);
+    writeFileSync(join(directory, '10.0.0.2'), 'late\r\neth0');
+    expect(await ipam.reservations(directory)).toMatchObject([{ containerId: 'late', ifname: 'eth0' }]);
   });
 
   it('survives a last address that is rubbish', async () => {
