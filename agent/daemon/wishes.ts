@@ -69,9 +69,8 @@ export class Wishes {
   #routesBesideStrangers(state: DesiredState): void {
     const { routes, pods, strangers } = state;
     if (strangers.size === 0) return this.#routes.want(routes, () => routes.map(keyed), pods.routes);
-    const ledger = this.ledgers.routes;
-    ledger.want([...[...ledger.actual().values()].filter(({ row }) => strangers.has(row.ifindex)), ...allRoutes(state)]);
-    this.#routes.forget();
+    const held = [...this.ledgers.routes.actual().values()].filter(({ row }) => strangers.has(row.ifindex));
+    this.#routes.want(held, () => [...held, ...routes.map(keyed)], pods.routes);
   }
 
   /** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */

@@ -18,7 +18,8 @@ import { classOf } from './lookup.js';
  * pair (old class, new class), which tables of `previous` treat as the old class;
  * then endpoints move to *bridge* tables, copies of next's which treat a pair as
  * the new class; then addresses go to their new class, and endpoints last
- * to their new table. Bridge ids are ids that `previous` does not use, so an
+ * to their new table. Where no moved endpoint would tell one of these addresses something
+ * that neither state does, as when one pod gets other labels, this is left out. Bridge ids are ids that `previous` does not use, so an
  * interrupted transition may be followed by any other. `previous` needs
  * no more than the rows of the maps, so it can be read from the kernel. An
  * endpoint that next has no more is not spoken for: its device is gone.
@@ -26,8 +27,8 @@ import { classOf } from './lookup.js';
 export function transition(previous: PolicyMaps, next: PolicyState): readonly PolicyState[] {
   const places = changedPlaces(previous, next);
   const settled = settle(next, places);
-  const changes = places.some(({ from, to }) => from !== to);
-  if (changes && endpointsMove(previous, next)) return [bridge(previous, next, places), settled];
+  const changes = places.filter(({ from, to }) => from !== to);
+  if (mixes(previous, next, changes)) return [bridge(previous, next, places), settled];
   const splits = places.some(({ had }) => !had) && places.some(({ at, had, from, to }) => had && from !== to && at instanceof Cidr);
   return splits ? [split(previous, next, places), settled] : [settled];
 }
@@ -46,13 +47,43 @@ interface Place {
   readonly stays: boolean;
 }
 
-function endpointsMove(previous: PolicyMaps, next: PolicyMaps): boolean {
+/** Looking at more pairs of a table and an address than these costs more than a bridge. */
+const MOST_PAIRS = 10_000;
+
+/**
+ * Whether between two writes, when addresses have their new class and an endpoint has its old table
+ * yet, somebody may be told what neither state says. Of prefixes it is not asked: the addresses
+ * in them may have longer rows that come at the same time.
+ */
+function mixes(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]): boolean {
+  if (changes.length === 0) return false;
+  const moves = new Map<string, readonly [was: bigint, is: bigint]>();
   for (const [, old, tables] of changesBetween(previous.endpoints, next.endpoints)) {
     if (old === undefined || tables === undefined) continue;
-    if (old.ingressTable !== tables.ingressTable || old.egressTable !== tables.egressTable) return true;
+    for (const [was, is] of [[old.ingressTable, tables.ingressTable], [old.egressTable, tables.egressTable]] as const) if (was !== is) moves.set(`${was} ${is}`, [was, is]);
   }
-  return false;
+  if (moves.size === 0) return false;
+  if (moves.size * changes.length > MOST_PAIRS || changes.some(({ at }) => at instanceof Cidr)) return true;
+  return [...moves.values()].some(([was, is]) => changes.some(({ from, to }) => {
+    const between = rowsFor(was, to, next, previous);
+    return between !== rowsFor(was, from, previous) && between !== rowsFor(is, to, next);
+  }));
 }
+
+/** Rows that a table gives a class, where the first of these states that know the table decides; undefined: everything passes. */
+function rowsFor(table: bigint, classId: bigint, ...states: readonly PolicyMaps[]): bigint | undefined {
+  if (table === 0n) return undefined;
+  for (const asked of [classId, 0n]) {
+    for (const { tables } of states) {
+      const rows = tables.get(table)?.get(asked);
+      if (rows !== undefined) return rows;
+    }
+  }
+  return MISSING;
+}
+
+/** No rows: such a table drops everything. */
+const MISSING = -1n;
 
 /** Those where the class changes, or the row comes or goes. */
 function changedPlaces(previous: PolicyMaps, next: PolicyMaps): Place[] {
