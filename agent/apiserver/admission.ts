@@ -1,3 +1,4 @@
+import type { V1PodSpec, V1PriorityClass } from '@kubernetes/client-node';
 import { textAt, type KubeObject } from './kube-object.js';
 import type { ServiceAllocator } from './kinds/service-allocation.js';
 import type { Kind } from './registry/kind.js';
@@ -11,6 +12,7 @@ export function createAdmission(store: ObjectStore, services: ServiceAllocator):
     admitCreate: (kind, draft) => {
       checkNamespace(store, kind, draft);
       if (isService(kind)) services.allocate(draft);
+      if (kind.group === '' && kind.kind === 'Pod') prioritize(store, kind, draft);
     },
     admitUpdate: (kind, draft) => {
       if (isService(kind)) services.allocate(draft);
@@ -19,6 +21,22 @@ export function createAdmission(store: ObjectStore, services: ServiceAllocator):
 }
 
 const isService = (kind: Kind): boolean => kind.group === '' && kind.kind === 'Service';
+
+/** Made by every real API server, here only known. */
+const BUILT_IN: Readonly<Record<string, number>> = { 'system-node-critical': 2_000_001_000, 'system-cluster-critical': 2_000_000_000 };
+
+/** Priority: the number of a pod's class, or of the one for pods without. */
+function prioritize(store: ObjectStore, kind: Kind, draft: KubeObject): void {
+  const spec = draft['spec'] as V1PodSpec | undefined;
+  if (spec === undefined) return;
+  const classes = store.list('priorityclasses.scheduling.k8s.io') as unknown as readonly V1PriorityClass[];
+  const name = spec.priorityClassName ?? '';
+  const found = name === '' ? classes.find(({ globalDefault }) => globalDefault === true) : classes.find(({ metadata }) => metadata?.name === name);
+  if (found === undefined && name !== '' && BUILT_IN[name] === undefined) throw forbidden(kind, draft.metadata.name ?? '', `no PriorityClass with name ${name} was found`);
+  if (found?.metadata?.name !== undefined) spec.priorityClassName = found.metadata.name;
+  spec.priority = found?.value ?? BUILT_IN[name] ?? 0;
+  spec.preemptionPolicy ??= found?.preemptionPolicy ?? 'PreemptLowerPriority';
+}
 
 /** NamespaceLifecycle: nothing new in a namespace that is not there or is on its way out. */
 function checkNamespace(store: ObjectStore, kind: Kind, draft: KubeObject): void {

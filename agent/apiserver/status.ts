@@ -1,3 +1,5 @@
+import { GoText } from './go-text.js';
+
 /**
  * Errors as Kubernetes says them: `metav1.Status` with code, reason, message
  * and details (apimachinery pkg/api/errors, pkg/util/validation/field).
@@ -152,5 +154,6 @@ export const fieldError = {
 const suffix = (detail: string): string => (detail === '' ? '' : `: ${detail}`);
 
 function shown(value: unknown): string {
+  if (value instanceof GoText) return value.text;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value === undefined || value === null ? 'null' : JSON.stringify(value);
 }

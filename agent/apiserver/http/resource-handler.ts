@@ -97,7 +97,12 @@ async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath
 async function post(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
   if (path.kind.namespaced && path.namespace === '') throw methodNotAllowed();
-  sendObject(exchange, context, path, createObject(context, path.kind, path.namespace, object, writeOptions(exchange, path)), 201);
+  sendWritten(exchange, context, path, createObject(context, path.kind, path.namespace, object, writeOptions(exchange, path)), 201);
+}
+
+function sendWritten(exchange: Exchange, context: ApiContext, path: ResourcePath, object: KubeObject, code = 200): void {
+  exchange.warnings.push(...(path.kind.strategy.warnings?.(object) ?? []));
+  sendObject(exchange, context, path, object, code);
 }
 
 async function put(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
@@ -105,7 +110,7 @@ async function put(exchange: Exchange, context: ApiContext, path: ResourcePath):
   const { name = '' } = object.metadata;
   if (name === '') throw badRequest(`the name of the object (${path.name} based on URL) was undeterminable: name must be provided`);
   if (name !== path.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${path.name})`);
-  sendObject(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, () => ({ object }), writeOptions(exchange, path)));
+  sendWritten(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, () => ({ object }), writeOptions(exchange, path)));
 }
 
 async function patch(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
@@ -114,7 +119,7 @@ async function patch(exchange: Exchange, context: ApiContext, path: ResourcePath
   if (flagParameter(exchange.query, 'force')) throw invalid('meta.k8s.io', 'PatchOptions', '', [fieldError.forbidden('force', 'may not be specified for non-apply patch')]);
   const options = writeOptions(exchange, path);
   const propose = (current: KubeObject): { object: KubeObject } => ({ object: decodeAs(exchange, path.kind, applyPatch(path.kind, current, body.contentType, body.value)) });
-  sendObject(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, propose, options));
+  sendWritten(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, propose, options));
 }
 
 function apply(exchange: Exchange, context: ApiContext, path: ResourcePath, body: Body): void {

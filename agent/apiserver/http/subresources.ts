@@ -8,7 +8,7 @@ import { servePodLogs } from '../streams/pod-logs.js';
 import type { ApiContext } from '../verbs/context.js';
 import { existing } from '../verbs/create.js';
 import { deleteObject } from '../verbs/delete.js';
-import { updateObject } from '../verbs/update.js';
+import { updateObject, type Proposal } from '../verbs/update.js';
 import { objectBody, readBody } from './body.js';
 import { sendJson, type Exchange } from './exchange.js';
 import { writeOptions } from './resource-handler.js';
@@ -108,11 +108,11 @@ async function bind(exchange: Exchange, context: ApiContext, path: ResourcePath)
 /** @throws ApiError 404, 409 when it has a node already */
 export function bindPod(context: ApiContext, kind: Kind, namespace: string, name: string, node: string): KubeObject {
   const since = new Date(context.now()).toISOString().replace(/\.\d+Z$/, 'Z');
-  const propose = (current: KubeObject): { object: KubeObject } => {
+  const propose = (current: KubeObject): Proposal => {
     if (textAt(current, 'spec', 'nodeName') !== '') throw conflict({ group: '', resource: 'pods/binding' }, name, `pod ${name} is already assigned to node "${textAt(current, 'spec', 'nodeName')}"`);
     const draft = draftOf(current);
     draft['spec'] = { ...fieldsAt(current, 'spec'), nodeName: node };
-    return { object: draft };
+    return { object: draft, bound: true };
   };
   updateObject(context, kind, namespace, name, propose, { fieldManager: 'kube-scheduler' });
   const scheduled = (current: KubeObject): { object: KubeObject } => {

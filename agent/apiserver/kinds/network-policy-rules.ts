@@ -2,7 +2,9 @@ import type { V1IPBlock, V1NetworkPolicy, V1NetworkPolicyPeer, V1NetworkPolicyPo
 import { Cidr } from '../../base/address.js';
 import type { KubeObject } from '../kube-object.js';
 import { portName, portNumber } from '../registry/name-rules.js';
+import { goStrings } from '../go-text.js';
 import { fieldError, type FieldError } from '../status.js';
+import { cidrWarnings, NOT_CIDR } from './address-rules.js';
 import { fill } from './pod-defaults.js';
 import { validateLabelSelector } from './selector-rules.js';
 
@@ -37,7 +39,7 @@ export function validateNetworkPolicy(object: KubeObject): FieldError[] {
 const fromOf = (rule: object): readonly V1NetworkPolicyPeer[] => (rule as { from?: V1NetworkPolicyPeer[] }).from ?? [];
 
 function policyTypeErrors(types: readonly string[]): FieldError[] {
-  if (types.length > 2) return [fieldError.invalid('spec.policyTypes', types, 'may not specify more than two policyTypes')];
+  if (types.length > 2) return [fieldError.invalid('spec.policyTypes', goStrings(types, 'networking.PolicyType'), 'may not specify more than two policyTypes')];
   return types.flatMap((type, index) => (type === 'Ingress' || type === 'Egress' ? [] : [fieldError.notSupported(`spec.policyTypes[${index}]`, type, ['Ingress', 'Egress'])]));
 }
 
@@ -60,7 +62,7 @@ function portErrors(port: V1NetworkPolicyPort, path: string): FieldError[] {
 }
 
 function endPortErrors(port: number, endPort: number, path: string): FieldError[] {
-  const errors = endPort < port ? [fieldError.invalid(`${path}.endPort`, endPort, 'must be greater than or equal to `port`')] : [];
+  const errors = endPort < port ? [fieldError.invalid(`${path}.endPort`, port, 'must be greater than or equal to `port`')] : [];
   return [...errors, ...portNumber(endPort).map((why) => fieldError.invalid(`${path}.endPort`, endPort, why))];
 }
 
@@ -73,14 +75,20 @@ function peerErrors(peer: V1NetworkPolicyPeer, path: string): FieldError[] {
   return errors;
 }
 
+/** Prefixes in forms that will not be taken for ever. */
+export function networkPolicyWarnings(object: KubeObject): string[] {
+  const { ingress = [], egress = [] } = (object as unknown as V1NetworkPolicy).spec ?? {};
+  const ofPeers = (peers: readonly V1NetworkPolicyPeer[], path: string): string[] =>
+    peers.flatMap(({ ipBlock }, i) => (ipBlock === undefined ? [] : [...cidrWarnings(ipBlock.cidr, `${path}[${i}].ipBlock.cidr`), ...(ipBlock.except ?? []).flatMap((text, n) => cidrWarnings(text, `${path}[${i}].ipBlock.except[${n}]`))]));
+  return [...ingress.flatMap((rule, i) => ofPeers(fromOf(rule), `spec.ingress[${i}].from`)), ...egress.flatMap((rule, i) => ofPeers(rule.to ?? [], `spec.egress[${i}].to`))];
+}
+
 function ipBlockErrors(block: V1IPBlock, path: string): FieldError[] {
   if (!block.cidr) return [fieldError.required(`${path}.cidr`)];
   const cidr = Cidr.parseSloppy(block.cidr);
   if (cidr === undefined) return [fieldError.invalid(`${path}.cidr`, block.cidr, NOT_CIDR)];
   return (block.except ?? []).flatMap((text, index) => exceptErrors(cidr, text, `${path}.except[${index}]`));
 }
-
-const NOT_CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 
 function exceptErrors(cidr: Cidr, text: string, path: string): FieldError[] {
   const except = Cidr.parseSloppy(text);

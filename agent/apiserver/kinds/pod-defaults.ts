@@ -87,8 +87,6 @@ export function preparePod(draft: KubeObject): void {
   const spec = draft['spec'] as V1PodSpec | undefined;
   draft['status'] = { phase: 'Pending' };
   if (spec === undefined) return;
-  fill(spec, 'priority', spec.priorityClassName === 'system-node-critical' ? 2_000_001_000 : spec.priorityClassName === 'system-cluster-critical' ? 2_000_000_000 : 0);
-  fill(spec, 'preemptionPolicy', 'PreemptLowerPriority');
   if (!spec.serviceAccountName && !spec.serviceAccount) {
     spec.serviceAccountName = 'default';
     spec.serviceAccount = 'default';
@@ -97,8 +95,8 @@ export function preparePod(draft: KubeObject): void {
   draft['status'] = { phase: 'Pending', qosClass: qosClass(spec) };
 }
 
-/** DefaultTolerationSeconds admission: five minutes on an unreachable or unready node. */
-function tolerateBriefOutages(spec: V1PodSpec): void {
+/** DefaultTolerationSeconds admission, of updates too: five minutes on an unreachable or unready node. */
+export function tolerateBriefOutages(spec: V1PodSpec): void {
   const tolerations = spec.tolerations ?? [];
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
     const covered = tolerations.some((one) => (one.key === key || one.key === undefined || one.key === '') && (one.effect === 'NoExecute' || !one.effect));

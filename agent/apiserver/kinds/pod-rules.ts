@@ -2,6 +2,8 @@ import type { V1Container, V1PodSpec } from '@kubernetes/client-node';
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import { dnsLabel, portName, portNumber } from '../registry/name-rules.js';
 import { fieldError, type FieldError } from '../status.js';
+import { containerPartErrors } from './container-rules.js';
+import { placementErrors } from './placement-rules.js';
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 
@@ -10,11 +12,11 @@ export function validatePodSpec(spec: V1PodSpec | undefined, path: string): Fiel
   if (spec === undefined) return [fieldError.required(`${path}.containers`)];
   const errors: FieldError[] = [];
   if ((spec.containers ?? []).length === 0) errors.push(fieldError.required(`${path}.containers`));
-  errors.push(...containerErrors(spec.containers ?? [], `${path}.containers`), ...containerErrors(spec.initContainers ?? [], `${path}.initContainers`));
+  const names = new Set<string>();
+  errors.push(...containerErrors(spec.containers ?? [], `${path}.containers`, names), ...containerErrors(spec.initContainers ?? [], `${path}.initContainers`, names));
   errors.push(...oneOf(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], `${path}.restartPolicy`));
   errors.push(...oneOf(spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], `${path}.dnsPolicy`));
-  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) errors.push(fieldError.invalid(`${path}.terminationGracePeriodSeconds`, spec.terminationGracePeriodSeconds, 'must be greater than or equal to 0'));
-  errors.push(...volumeErrors(spec, path));
+  errors.push(...volumeErrors(spec, path), ...placementErrors(spec, path));
   if (spec.hostNetwork === true) errors.push(...hostPortErrors(spec, path));
   return errors;
 }
@@ -23,8 +25,8 @@ export function oneOf(value: string | undefined, supported: readonly string[], f
   return value === undefined || supported.includes(value) ? [] : [fieldError.notSupported(field, value, supported)];
 }
 
-function containerErrors(containers: readonly V1Container[], path: string): FieldError[] {
-  const seen = new Set<string>();
+/** @param seen names of the pod's containers before these; grows */
+function containerErrors(containers: readonly V1Container[], path: string, seen: Set<string>): FieldError[] {
   return containers.flatMap((container, index) => {
     const at = `${path}[${index}]`;
     const errors: FieldError[] = [];
@@ -34,7 +36,7 @@ function containerErrors(containers: readonly V1Container[], path: string): Fiel
     seen.add(container.name);
     if (!container.image) errors.push(fieldError.required(`${at}.image`));
     errors.push(...oneOf(container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never'], `${at}.imagePullPolicy`));
-    return [...errors, ...portErrors(container, at)];
+    return [...errors, ...portErrors(container, at), ...containerPartErrors(container, at)];
   });
 }
 
@@ -61,6 +63,7 @@ function volumeErrors(spec: V1PodSpec, path: string): FieldError[] {
   for (const [index, volume] of (spec.volumes ?? []).entries()) {
     if (!volume.name) errors.push(fieldError.required(`${path}.volumes[${index}].name`));
     else if (volumes.has(volume.name)) errors.push(fieldError.duplicate(`${path}.volumes[${index}].name`, volume.name));
+    else errors.push(...dnsLabel(volume.name).map((why) => fieldError.invalid(`${path}.volumes[${index}].name`, volume.name, why)));
     volumes.add(volume.name);
   }
   for (const [index, container] of (spec.containers ?? []).entries()) {
@@ -74,18 +77,22 @@ function volumeErrors(spec: V1PodSpec, path: string): FieldError[] {
 
 function hostPortErrors(spec: V1PodSpec, path: string): FieldError[] {
   return (spec.containers ?? []).flatMap((container, index) =>
-    (container.ports ?? []).flatMap((port, at) => (port.hostPort === port.containerPort ? [] : [fieldError.invalid(`${path}.containers[${index}].ports[${at}].containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true')])),
+    (container.ports ?? []).flatMap((port, at) => (port.hostPort === port.containerPort ? [] : [fieldError.invalid(`${path}.containers[${index}].ports[${at}].hostPort`, port.hostPort, 'must match `containerPort` when `hostNetwork` is true')])),
   );
 }
 
 const UPDATABLE = 'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
-/** A pod's spec is fixed but for images, the deadline, more tolerations, and the node while it has none. */
+/** A pod's spec is fixed but for images, the deadline and more tolerations; its node comes by a binding. */
 export function validatePodUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
   const before = bare(previous);
   const after = bare(object);
-  if (!previous['spec'] || (previous['spec'] as V1PodSpec).nodeName === undefined) delete after['nodeName'];
-  return sameJson(before, after) ? [] : [fieldError.forbidden('spec', UPDATABLE)];
+  return sameJson(before, after) && keepsTolerations(object, previous) ? [] : [fieldError.forbidden('spec', UPDATABLE)];
+}
+
+function keepsTolerations(object: KubeObject, previous: KubeObject): boolean {
+  const [after, before] = [object, previous].map((one) => (one['spec'] as V1PodSpec | undefined)?.tolerations ?? []);
+  return before!.every((old) => after!.some((one) => sameJson(one, old)));
 }
 
 function bare(object: KubeObject): Fields {

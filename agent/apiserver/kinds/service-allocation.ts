@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { V1Service, V1ServiceSpec } from '@kubernetes/client-node';
 import type { Cidr} from '../../base/address.js';
 import { IpAddress } from '../../base/address.js';
+import { goStrings } from '../go-text.js';
 import type { KubeObject } from '../kube-object.js';
 import type { ObjectStore } from '../storage/object-store.js';
 import { fieldError, invalid } from '../status.js';
@@ -30,12 +31,23 @@ export class ServiceAllocator {
       for (const field of ['clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const) delete spec[field];
       return;
     }
+    this.checkFamilies(draft, spec);
     const others = this.otherSpecs(draft);
     this.allocateAddress(draft, spec, others);
     spec.clusterIPs = [spec.clusterIP ?? 'None'];
     spec.ipFamilies ??= [this.cidr.address.family === 4 ? 'IPv4' : 'IPv6'];
     spec.ipFamilyPolicy ??= 'SingleStack';
     if (spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)) this.allocateNodePorts(draft, spec, others);
+  }
+
+  /** The cluster has one family. */
+  private checkFamilies(draft: KubeObject, { ipFamilies = [], ipFamilyPolicy }: V1ServiceSpec): void {
+    const index = ipFamilies.findIndex((family) => family !== `IPv${this.cidr.family}`);
+    const errors = [
+      ...(index < 0 ? [] : [fieldError.invalid(`spec.ipFamilies[${index}]`, ipFamilies[index], 'not configured on this cluster')]),
+      ...(ipFamilyPolicy === 'RequireDualStack' ? [fieldError.invalid('spec.ipFamilyPolicy', ipFamilyPolicy, 'this cluster is not configured for dual-stack services')] : []),
+    ];
+    if (errors.length > 0) throw invalid('', 'Service', draft.metadata.name ?? '', errors);
   }
 
   private otherSpecs(draft: KubeObject): readonly V1ServiceSpec[] {
@@ -55,7 +67,7 @@ export class ServiceAllocator {
 
   private checkAddress(draft: KubeObject, text: string, taken: ReadonlySet<string | undefined>): void {
     const refuse = (why: string): never => {
-      throw invalid('', 'Service', draft.metadata.name ?? '', [fieldError.invalid('spec.clusterIPs', [text], why)]);
+      throw invalid('', 'Service', draft.metadata.name ?? '', [fieldError.invalid('spec.clusterIPs', goStrings([text]), why)]);
     };
     const address = IpAddress.parse(text);
     if (address === undefined) throw invalid('', 'Service', draft.metadata.name ?? '', [fieldError.invalid('spec.clusterIPs[0]', text, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]);

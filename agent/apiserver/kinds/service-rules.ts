@@ -1,9 +1,11 @@
 import type { V1Service, V1ServicePort, V1ServiceSpec } from '@kubernetes/client-node';
-import { IpAddress } from '../../base/address.js';
+import { Cidr } from '../../base/address.js';
+import { GoText, goStrings } from '../go-text.js';
 import type { KubeObject } from '../kube-object.js';
 import { labelErrors } from '../registry/metadata-rules.js';
-import { dnsLabel, portName, portNumber } from '../registry/name-rules.js';
+import { dnsLabel, dnsSubdomain, portName, portNumber } from '../registry/name-rules.js';
 import { fieldError, type FieldError } from '../status.js';
+import { NOT_CIDR, ordinaryAddressErrors } from './address-rules.js';
 import { fill } from './pod-defaults.js';
 import { oneOf } from './pod-rules.js';
 
@@ -20,9 +22,7 @@ export function defaultService(draft: KubeObject): void {
     fill(port, 'protocol', 'TCP');
     if (port.targetPort === undefined || port.targetPort === 0 || port.targetPort === '') port.targetPort = port.port;
   }
-  const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
-  if (external) fill(spec, 'externalTrafficPolicy', 'Cluster');
-  else if ((spec.externalIPs ?? []).length === 0) delete spec.externalTrafficPolicy;
+  if (isExternal(spec)) fill(spec, 'externalTrafficPolicy', 'Cluster');
   if (spec.type !== 'ExternalName') fill(spec, 'internalTrafficPolicy', 'Cluster');
   if (spec.type === 'LoadBalancer') fill(spec, 'allocateLoadBalancerNodePorts', true);
   else delete spec.allocateLoadBalancerNodePorts;
@@ -31,6 +31,7 @@ export function defaultService(draft: KubeObject): void {
 /** What an update may leave out is kept from before: clients send back what they read, or less. */
 export function keepServiceAllocations(draft: KubeObject, previous: KubeObject): void {
   const [spec, before] = [specOf(draft), specOf(previous)];
+  dropWithType(spec, before);
   if (spec.type === 'ExternalName') return;
   if (before.type !== 'ExternalName' && spec.clusterIP === undefined && before.clusterIP !== undefined) {
     spec.clusterIP = before.clusterIP;
@@ -49,6 +50,15 @@ export function keepServiceAllocations(draft: KubeObject, previous: KubeObject):
   }
 }
 
+/** What a service of the former type had, and a client merely read back, goes with the type (pkg/registry/core/service dropTypeDependentFields). */
+function dropWithType(spec: V1ServiceSpec, before: V1ServiceSpec): void {
+  if (spec.type === 'ExternalName' && before.type !== 'ExternalName' && spec.clusterIP === before.clusterIP) for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const) delete spec[field];
+  if (isExternal(before) && !isExternal(spec) && spec.externalTrafficPolicy === before.externalTrafficPolicy) delete spec.externalTrafficPolicy;
+}
+
+/** Whether clients outside of the cluster have an address or port of it. */
+const isExternal = ({ type, externalIPs = [] }: V1ServiceSpec): boolean => type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && externalIPs.length > 0);
+
 /** pkg/apis/core/validation ValidateService. */
 export function validateService(object: KubeObject): FieldError[] {
   const spec = specOf(object);
@@ -60,17 +70,30 @@ export function validateService(object: KubeObject): FieldError[] {
   errors.push(...oneOf(spec.type, ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], 'spec.type'));
   errors.push(...oneOf(spec.sessionAffinity, ['ClientIP', 'None'], 'spec.sessionAffinity'));
   errors.push(...oneOf(spec.internalTrafficPolicy, ['Cluster', 'Local'], 'spec.internalTrafficPolicy'));
-  errors.push(...oneOf(spec.externalTrafficPolicy, ['Cluster', 'Local'], 'spec.externalTrafficPolicy'));
+  if (spec.externalTrafficPolicy !== undefined && !isExternal(spec)) errors.push(fieldError.invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'));
+  else errors.push(...oneOf(spec.externalTrafficPolicy, ['Cluster', 'Local'], 'spec.externalTrafficPolicy'));
   if (headless && spec.type === 'NodePort') errors.push(fieldError.invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for NodePort services"));
   if (headless && spec.type === 'LoadBalancer') errors.push(fieldError.invalid('spec.clusterIPs[0]', 'None', "may not be set to 'None' for LoadBalancer services"));
   if (spec.type === 'ExternalName') {
     if (!spec.externalName) errors.push(fieldError.required('spec.externalName'));
+    else errors.push(...dnsSubdomain(spec.externalName.replace(/\.$/, '')).map((why) => fieldError.invalid('spec.externalName', spec.externalName, why)));
     if (spec.clusterIP !== undefined && spec.clusterIP !== '') errors.push(fieldError.forbidden('spec.clusterIPs[0]', 'may not be set for ExternalName services'));
   }
-  for (const [index, address] of (spec.externalIPs ?? []).entries()) {
-    if (IpAddress.parse(address) === undefined) errors.push(fieldError.invalid(`spec.externalIPs[${index}]`, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
-  }
-  return errors;
+  return [...errors, ...(spec.externalIPs ?? []).flatMap((address, index) => ordinaryAddressErrors(address, `spec.externalIPs[${index}]`)), ...sourceRangeErrors(spec), ...affinityErrors(spec)];
+}
+
+function sourceRangeErrors({ type, loadBalancerSourceRanges: ranges = [] }: V1ServiceSpec): FieldError[] {
+  const field = 'spec.LoadBalancerSourceRanges';
+  if (ranges.length > 0 && type !== 'LoadBalancer') return [fieldError.forbidden(field, "may only be used when `type` is 'LoadBalancer'")];
+  return ranges.flatMap((text, index) => (Cidr.parseSloppy(text.trim()) === undefined ? [fieldError.invalid(`${field}[${index}]`, text, NOT_CIDR)] : []));
+}
+
+const DAY_S = 86_400;
+
+function affinityErrors({ sessionAffinity, sessionAffinityConfig }: V1ServiceSpec): FieldError[] {
+  const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  if (sessionAffinity !== 'ClientIP' || seconds === undefined || (seconds > 0 && seconds <= DAY_S)) return [];
+  return [fieldError.invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, `must be greater than 0 and less than ${DAY_S}`)];
 }
 
 function portsErrors(spec: V1ServiceSpec, headless: boolean): FieldError[] {
@@ -90,7 +113,7 @@ function portsErrors(spec: V1ServiceSpec, headless: boolean): FieldError[] {
     errors.push(...oneOf(port.protocol, ['SCTP', 'TCP', 'UDP'], `${at}.protocol`));
     errors.push(...targetErrors(port, at));
     const pair = `${port.protocol}/${port.port}`;
-    if (pairs.has(pair) && !headless) errors.push(fieldError.duplicate(at, { port: port.port, protocol: port.protocol }));
+    if (pairs.has(pair) && !headless) errors.push(fieldError.duplicate(at, new GoText(`core.ServicePort{Name:"", Protocol:${JSON.stringify(port.protocol)}, AppProtocol:(*string)(nil), Port:${port.port}, TargetPort:intstr.IntOrString{Type:0, IntVal:0, StrVal:""}, NodePort:0}`)));
     pairs.add(pair);
     if (port.nodePort && spec.type !== 'NodePort' && spec.type !== 'LoadBalancer') errors.push(fieldError.forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${spec.type ?? ''}'`));
     return errors;
@@ -107,5 +130,5 @@ export function validateServiceUpdate(object: KubeObject, previous: KubeObject):
   const [after, before] = [specOf(object), specOf(previous)];
   const had = before.clusterIP;
   if (before.type === 'ExternalName' || after.type === 'ExternalName' || had === undefined || had === '' || after.clusterIP === had) return [];
-  return [fieldError.invalid('spec.clusterIPs[0]', [after.clusterIP], 'may not change once set')];
+  return [fieldError.invalid('spec.clusterIPs[0]', goStrings([after.clusterIP ?? '']), 'may not change once set')];
 }

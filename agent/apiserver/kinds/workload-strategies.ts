@@ -1,4 +1,5 @@
-import type { V1CronJobSpec, V1DaemonSetSpec, V1DeploymentSpec, V1JobSpec, V1LabelSelector, V1PodTemplateSpec, V1ReplicaSetSpec, V1StatefulSetSpec } from '@kubernetes/client-node';
+import type { V1CronJobSpec, V1DaemonSetSpec, V1DeploymentSpec, V1JobSpec, V1LabelSelector, V1PodTemplateSpec, V1ReplicaSetSpec, V1RollingUpdateDeployment, V1StatefulSetSpec } from '@kubernetes/client-node';
+import { GoText, goIntOrString, goLabelSelector, goStringMap } from '../go-text.js';
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import type { Strategy } from '../registry/kind.js';
 import { fieldError, type FieldError } from '../status.js';
@@ -29,8 +30,8 @@ function validateWorkload(object: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
   if ((spec.minReadySeconds ?? 0) < 0) errors.push(fieldError.invalid('spec.minReadySeconds', spec.minReadySeconds, 'must be greater than or equal to 0'));
   if ((spec.replicas ?? 0) < 0) errors.push(fieldError.invalid('spec.replicas', spec.replicas, 'must be greater than or equal to 0'));
-  if (spec.selector === undefined) errors.push(fieldError.required('spec.selector'));
-  else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', spec.selector, `empty selector is invalid for ${object.kind.toLowerCase()}`));
+  if (spec.selector === undefined) errors.push(fieldError.required('spec.selector'), ...templateLabelErrors(spec));
+  else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', goLabelSelector(spec.selector), `empty selector is invalid for ${object.kind.toLowerCase()}`));
   else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'), ...templateLabelErrors(spec));
   const restart = spec.template?.spec?.restartPolicy;
   if (restart !== undefined && restart !== 'Always') errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', restart, ['Always']));
@@ -38,14 +39,14 @@ function validateWorkload(object: KubeObject): FieldError[] {
 }
 
 function templateLabelErrors({ selector, template }: WorkloadSpec): FieldError[] {
-  const labels = template?.metadata?.labels ?? {};
-  if (selector === undefined || selectorMatches(selector, labels)) return [];
-  return [fieldError.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
+  const labels = template?.metadata?.labels;
+  if (selector !== undefined && selectorMatches(selector, labels ?? {})) return [];
+  return [fieldError.invalid('spec.template.metadata.labels', goStringMap(labels), '`selector` does not match template `labels`')];
 }
 
 function validateSelectorKept(object: KubeObject, previous: KubeObject): FieldError[] {
   const [after, before] = [specOf<WorkloadSpec>(object).selector, specOf<WorkloadSpec>(previous).selector];
-  return sameJson(after, before) ? [] : [fieldError.invalid('spec.selector', after, 'field is immutable')];
+  return sameJson(after, before) ? [] : [fieldError.invalid('spec.selector', after === undefined ? undefined : goLabelSelector(after), 'field is immutable')];
 }
 
 const STATEFUL_SET_FIXED = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
@@ -73,8 +74,15 @@ function validateDeployment(object: KubeObject): FieldError[] {
   const { strategy } = specOf<V1DeploymentSpec>(object);
   const errors = validateWorkload(object);
   if (strategy?.type === 'Recreate' && strategy.rollingUpdate !== undefined) errors.push(fieldError.forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'"));
-  if (strategy?.type !== 'Recreate' && strategy?.type !== 'RollingUpdate') errors.push(fieldError.notSupported('spec.strategy.type', strategy?.type, ['Recreate', 'RollingUpdate']));
+  if (strategy?.type !== 'Recreate' && strategy?.type !== 'RollingUpdate') errors.push(fieldError.notSupported('spec.strategy', new GoText(`apps.DeploymentStrategy{Type:${JSON.stringify(strategy?.type ?? '')}, RollingUpdate:(*apps.RollingUpdateDeployment)(nil)}`), ['Recreate', 'RollingUpdate']));
+  if (strategy?.type === 'RollingUpdate') errors.push(...rolloutErrors(strategy.rollingUpdate));
   return errors;
+}
+
+/** A rollout has to be able to go on. */
+function rolloutErrors({ maxSurge = 0, maxUnavailable = 0 }: V1RollingUpdateDeployment = {}): FieldError[] {
+  const none = (value: number | string): boolean => Number.parseInt(String(value), 10) === 0;
+  return none(maxSurge) && none(maxUnavailable) ? [fieldError.invalid('spec.strategy.rollingUpdate.maxUnavailable', goIntOrString(maxUnavailable), 'may not be 0 when `maxSurge` is 0')] : [];
 }
 
 function defaultReplicaSet(draft: KubeObject): void {

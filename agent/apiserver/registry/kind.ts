@@ -66,6 +66,8 @@ export interface Strategy {
   readonly orphansByDefault?: boolean;
   /** A `Warning` header of every answer. */
   readonly warning?: string;
+  /** `Warning` headers of the answer to a write of such an object. */
+  readonly warnings?: (object: KubeObject) => readonly string[];
   /** Seconds that a deletion waits for somebody to finish the object; 0 or undefined removes it at once. */
   readonly graceSeconds?: (object: KubeObject) => number | undefined;
 }

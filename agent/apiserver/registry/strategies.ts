@@ -1,10 +1,10 @@
-import type { V1ConfigMap, V1EndpointSlice, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
-import { IpAddress } from '../../base/address.js';
+import type { V1ConfigMap, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
 import { isFields, listAt, sameJson, textAt, type Fields, type KubeObject } from '../kube-object.js';
 import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass } from '../kinds/core-defaults.js';
 import { customResourceStrategy } from '../kinds/custom-resource-definition.js';
-import { defaultNetworkPolicy, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
-import { defaultPodSpec, preparePod } from '../kinds/pod-defaults.js';
+import { defaultEndpointSlice, validateEndpointSlice } from '../kinds/endpoint-slice-rules.js';
+import { defaultNetworkPolicy, networkPolicyWarnings, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
+import { defaultPodSpec, preparePod, tolerateBriefOutages } from '../kinds/pod-defaults.js';
 import { validatePodSpec, validatePodUpdate } from '../kinds/pod-rules.js';
 import { defaultService, keepServiceAllocations, validateService, validateServiceUpdate } from '../kinds/service-rules.js';
 import { WORKLOAD_STRATEGIES } from '../kinds/workload-strategies.js';
@@ -57,25 +57,6 @@ function validateImmutable(object: KubeObject, previous: KubeObject): FieldError
   return changed.map((field) => fieldError.forbidden(field, 'field is immutable when `immutable` is set'));
 }
 
-function validateEndpointSlice(object: KubeObject): FieldError[] {
-  const { addressType, endpoints } = object as unknown as V1EndpointSlice;
-  if (!addressType) return [fieldError.required('addressType')];
-  if (!['FQDN', 'IPv4', 'IPv6'].includes(addressType)) return [fieldError.notSupported('addressType', addressType, ['FQDN', 'IPv4', 'IPv6'])];
-  return (endpoints ?? []).flatMap((endpoint, index) => {
-    const at = `endpoints[${index}].addresses`;
-    if ((endpoint.addresses ?? []).length === 0) return [fieldError.required(at, 'must contain at least 1 address')];
-    const family = addressType === 'IPv4' ? 4 : addressType === 'IPv6' ? 6 : undefined;
-    return endpoint.addresses.flatMap((address, i) => (family === undefined || IpAddress.parse(address)?.family === family ? [] : [fieldError.invalid(`${at}[${i}]`, address, `must be a valid ${addressType} address`)]));
-  });
-}
-
-function defaultEndpointSlice(draft: KubeObject): void {
-  for (const port of (draft as unknown as V1EndpointSlice).ports ?? []) {
-    port.name ??= '';
-    port.protocol ??= 'TCP';
-  }
-}
-
 function validateRoleBindingKept(object: KubeObject, previous: KubeObject): FieldError[] {
   return sameJson(object['roleRef'], previous['roleRef']) ? [] : [fieldError.invalid('roleRef', object['roleRef'], 'cannot change roleRef')];
 }
@@ -101,6 +82,8 @@ function validateServiceStatus(object: KubeObject): FieldError[] {
   return [fieldError.forbidden('status.loadBalancer.ingress', "may only be used when `spec.type` is 'LoadBalancer'")];
 }
 
+/** A negative one counts as one second. */
+const gracePeriod = (spec: V1PodSpec | undefined): number => ((spec?.terminationGracePeriodSeconds ?? 30) < 0 ? 1 : (spec?.terminationGracePeriodSeconds ?? 30));
 const isOver = (object: KubeObject): boolean => ['Succeeded', 'Failed'].includes(textAt(object, 'status', 'phase'));
 
 const rbac: Strategy = { validateName: pathSegment };
@@ -112,6 +95,7 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   Node: { applyDefaults: defaultNode, validateUpdate: validateNodeUpdate },
   Pod: {
     prepareCreate: preparePod,
+    prepareUpdate: (draft) => tolerateBriefOutages(podSpec(draft) ?? ({} as V1PodSpec)),
     applyDefaults: (draft) => {
       const spec = podSpec(draft);
       if (spec !== undefined) {
@@ -122,7 +106,7 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
     },
     validate: (object) => validatePodSpec(podSpec(object), 'spec'),
     validateUpdate: validatePodUpdate,
-    graceSeconds: (object) => (podSpec(object)?.nodeName && !isOver(object) ? (podSpec(object)?.terminationGracePeriodSeconds ?? 30) : 0),
+    graceSeconds: (object) => (podSpec(object)?.nodeName && !isOver(object) ? gracePeriod(podSpec(object)) : 0),
   },
   Service: {
     validateName: dns1035Label,
@@ -136,7 +120,7 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   },
   ConfigMap: { validate: validateDataKeys, validateUpdate: validateImmutable },
   Secret: { applyDefaults: prepareSecret, validate: validateDataKeys, validateUpdate: validateImmutable },
-  NetworkPolicy: { applyDefaults: defaultNetworkPolicy, validate: validateNetworkPolicy },
+  NetworkPolicy: { applyDefaults: defaultNetworkPolicy, validate: validateNetworkPolicy, warnings: networkPolicyWarnings },
   EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice, generationFields: ['labels'] },
   ClusterRole: rbac,
   Role: rbac,

@@ -7,10 +7,14 @@ import type { ApiContext, WriteOptions } from './context.js';
 import { dropEmptyMetadata, existing, managerOf, sameButVersion } from './create.js';
 import { removeIfFinished } from './delete.js';
 
-/** How the new object came about: a plain write is recorded against its manager, an apply has recorded itself. */
+/**
+ * How the new object came about: a plain write is recorded against its manager, an apply has recorded itself,
+ * and a pod that was bound to a node counts as unchanged by anybody.
+ */
 export interface Proposal {
   readonly object: KubeObject;
   readonly applied?: boolean;
+  readonly bound?: boolean;
 }
 
 /**
@@ -27,18 +31,18 @@ export function updateObject(
   options: WriteOptions = {},
 ): KubeObject {
   const current = existing(context, kind, namespace, name);
-  const { object, applied } = propose(current);
+  const { object, applied, bound } = propose(current);
   const draft = draftOf(object);
   dropEmptyMetadata(draft);
   checkIdentity(kind, draft, current, namespace, name);
   keepSystemFields(draft, current);
   keepOtherParts(kind, draft, current, options.subresource);
-  if (applied !== true) draft.metadata.managedFields = ownersOfUpdate(context, kind, draft, current, options);
+  if (applied !== true && bound !== true) draft.metadata.managedFields = ownersOfUpdate(context, kind, draft, current, options);
   if (options.subresource !== 'status') kind.strategy.prepareUpdate?.(draft, current);
   kind.strategy.applyDefaults?.(draft);
   context.admission.admitUpdate(kind, draft, current);
-  bumpGeneration(kind, draft, current);
-  const errors = [...validateMetadata(kind, draft), ...validateMetadataUpdate(draft, current), ...(kind.strategy.validate?.(draft) ?? []), ...(kind.strategy.validateUpdate?.(draft, current) ?? []), ...(options.subresource === 'status' ? (kind.strategy.validateStatus?.(draft) ?? []) : [])];
+  if (bound !== true) bumpGeneration(kind, draft, current);
+  const errors = [...validateMetadata(kind, draft), ...validateMetadataUpdate(draft, current), ...(kind.strategy.validate?.(draft) ?? []), ...(bound === true ? [] : (kind.strategy.validateUpdate?.(draft, current) ?? [])), ...(options.subresource === 'status' ? (kind.strategy.validateStatus?.(draft) ?? []) : [])];
   if (errors.length > 0) throw invalid(kind.group, kind.kind, name, errors);
   return store(context, kind, namespace, name, draft, current, options);
 }

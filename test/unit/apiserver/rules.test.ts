@@ -32,7 +32,7 @@ describe('NetworkPolicy', () => {
     ['an empty peer', { podSelector: {}, ingress: [{ from: [{}] }] }, ['spec.ingress[0].from[0]: Required value: must specify a peer']],
     ['a block beside a selector', { podSelector: {}, ingress: [{ from: [{ podSelector: {}, ipBlock: { cidr: '10.0.0.0/8' } }] }] }, ['spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer']],
     ['a port out of range', port({ port: 70_000 }), ['spec.ingress[0].ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive']],
-    ['a range that ends before it starts', port({ port: 80, endPort: 79 }), ['spec.ingress[0].ports[0].endPort: Invalid value: 79: must be greater than or equal to `port`']],
+    ['a range that ends before it starts', port({ port: 80, endPort: 79 }), ['spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`']],
     ['a range from a named port', port({ port: 'http', endPort: 90 }), ['spec.ingress[0].ports[0].endPort: Invalid value: 90: may not be specified when `port` is non-numeric']],
     ['an unknown protocol', port({ port: 80, protocol: 'ICMP' }), ['spec.ingress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "TCP", "UDP", "SCTP"']],
     ['an unknown operator', { podSelector: { matchExpressions: [{ key: 'a', operator: 'Near' }] } }, ['spec.podSelector.matchExpressions[0].operator: Invalid value: "Near": not a valid selector operator']],

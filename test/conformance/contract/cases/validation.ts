@@ -19,7 +19,7 @@ const from = (...peers: Fields[]): Fields => policy({ ingress: [{ from: peers }]
 const ports = (...some: Fields[]): Fields => policy({ ingress: [{ ports: some }] });
 const deployment = (spec: Fields): Fields => named({ spec: { selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [container] } }, ...spec } });
 
-const refusals = (path: (api: Dialogue) => string, bodies: readonly Fields[]) => async (api: Dialogue): Promise<void> => {
+export const refusals = (path: (api: Dialogue) => string, bodies: readonly Fields[]) => async (api: Dialogue): Promise<void> => {
   for (const body of bodies) await api.ask('POST', `${path(api)}?dryRun=All`, body, { part: refusal });
 };
 
