@@ -7,6 +7,7 @@ import { growthChart } from '../bench/scale/growth-chart.js';
 import { GROWTH, measureScale, SCENARIOS, TINY_GROWTH, type ScaleScenario } from '../bench/scale/scale.js';
 import { machineFacts } from '../bench/report.js';
 import { VERSION } from '../base/version.js';
+import { registerApi } from './bench-api.js';
 import { registerCni } from './bench-cni.js';
 import { among, whole } from './bench-flags.js';
 
@@ -40,8 +41,9 @@ const TARGETS: readonly { readonly metric: ScaleMetric; readonly scenario?: stri
 /** Scenarios that are several, and whose figures become a chart. */
 const SETS: Readonly<Record<string, readonly ScaleScenario[]>> = { growth: GROWTH, 'growth-tiny': TINY_GROWTH };
 
-/** `canal bench cni`, and `canal bench scale`: what one node's agent takes in clusters of several sizes. */
+/** `canal bench api`, `canal bench cni`, and `canal bench scale`: what one node's agent takes in clusters of several sizes. */
 export function registerScale(bench: Command): void {
+  registerApi(bench);
   registerCni(bench);
   const names = [...SCENARIOS.map(({ name }) => name), ...Object.keys(SETS)];
   bench

@@ -43,14 +43,17 @@ function scenario(name: string, size: ClusterSize, memoryGb = 16): ScaleScenario
  * in a cluster of this size, in a process with namespaces of its own.
  * @throws CanalError('KERNEL') with what the process said
  */
-export async function measureScale(order: Omit<ScaleOrder, 'bpffs'>, signal?: AbortSignal): Promise<readonly ScaleFigure[]> {
+export const measureScale = (order: Omit<ScaleOrder, 'bpffs'>): Promise<readonly ScaleFigure[]> => isolated('node-process.js', order);
+
+/** Runs a program of this folder in namespaces of its own. @returns what its last line says, as JSON */
+export async function isolated<Figures>(program: string, order: Omit<ScaleOrder, 'bpffs'>): Promise<Figures> {
   const bpffs = '/sys/fs/bpf'; // of the mount namespace that the script makes
   const script = `mount -t bpf bpf ${bpffs} && exec "$0" "$@"`;
-  const self = [...process.execArgv, join(import.meta.dirname, 'node-process.js'), JSON.stringify({ ...order, bpffs } satisfies ScaleOrder)];
+  const self = [...process.execArgv, join(import.meta.dirname, program), JSON.stringify({ ...order, bpffs })];
   const args = ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script, process.execPath, ...self];
   try {
-    const { stdout } = await promisify(execFile)('unshare', args, { maxBuffer: 1 << 24, ...(signal === undefined ? {} : { signal }) });
-    return JSON.parse(stdout.trim().split('\n').at(-1)!) as ScaleFigure[];
+    const { stdout } = await promisify(execFile)('unshare', args, { maxBuffer: 1 << 24 });
+    return JSON.parse(stdout.trim().split('\n').at(-1)!) as Figures;
   } catch (cause) {
     throw new CanalError('KERNEL', `cannot measure: ${((cause as { stderr?: string }).stderr ?? (cause as Error).message).trim()}`, { cause });
   }
