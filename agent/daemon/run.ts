@@ -4,6 +4,7 @@ import { VERSION } from '../base/version.js';
 import type { MapSizes } from '../kernel/bpf-object.js';
 import type { AgentSettings } from '../model/settings.js';
 import { startAgent, type Agent } from './agent.js';
+import { optimiseLater } from './engine.js';
 
 /** Longest that a clean stop may take; then the process ends anyway, which harms nothing: the kernel's state is complete at every moment. */
 const CLOSE_DEADLINE_MS = 10_000;
@@ -15,6 +16,7 @@ const CLOSE_DEADLINE_MS = 10_000;
  * @param ignored settings that were given and mean nothing to canal
  */
 export async function runAgent(settings: AgentSettings, ignored: readonly string[]): Promise<void> {
+  optimiseLater();
   const log = createLogger(settings.logLevel, { node: settings.nodeName });
   log.info({ version: VERSION, pid: process.pid, nodeVersion: process.version }, 'agent starting');
   if (ignored.length > 0) log.info({ settings: ignored }, 'settings that have no meaning here');

@@ -6,6 +6,7 @@ import { CanalError } from '../../base/errors.js';
 import { createLogger } from '../../base/log.js';
 import type { LocalEndpoint } from '../../compile/desired.js';
 import { ApplyLoop } from '../../daemon/apply-loop.js';
+import { optimiseLater } from '../../daemon/engine.js';
 import { openKernel, type LinuxKernel } from '../../daemon/kernel.js';
 import { LocalEndpoints } from '../../daemon/local-endpoints.js';
 import { OverlayPlanner } from '../../daemon/overlay-planner.js';
@@ -49,6 +50,7 @@ export class ScaleNode {
     readonly order: ScaleOrder,
     stored: () => readonly LocalEndpoint[] = () => this.stored,
   ) {
+    optimiseLater();
     const { settings } = loadSettings({ iface: ['uplink'], bpffs: order.bpffs, 'node-name': HERE }, {}, undefined);
     const netConf = parseNetConf('{"Network":"10.0.0.0/7","Backend":{"Type":"vxlan"}}', 'bench');
     this.kernel = openKernel({ settings, memory: order.memoryGb * 2 ** 30, grown: order.grown ?? {}, networks: [netConf.network!], sysctls: () => [...this.loop.ledgers.sysctls.desired.keys()], log: createLogger('warn') });
