@@ -13,7 +13,12 @@ export function validateEndpointSlice(object: KubeObject): FieldError[] {
   const { addressType, endpoints, ports } = object as unknown as V1EndpointSlice;
   if (!addressType) return [fieldError.required('addressType')];
   if (!TYPES.includes(addressType)) return [fieldError.notSupported('addressType', addressType, TYPES)];
-  return [...(endpoints ?? []).flatMap((endpoint, index) => addressErrors(endpoint, addressType, `endpoints[${index}].addresses`)), ...portErrors(ports ?? [])];
+  return [...(endpoints ?? []).flatMap((endpoint, index) => [...addressErrors(endpoint, addressType, `endpoints[${index}].addresses`), ...placeErrors(endpoint, `endpoints[${index}]`)]), ...portErrors(ports ?? [])];
+}
+
+function placeErrors({ nodeName, hostname }: V1Endpoint, path: string): FieldError[] {
+  const node = nodeName === undefined ? [] : dnsSubdomain(nodeName).map((why) => fieldError.invalid(`${path}.nodeName`, nodeName, why));
+  return [...node, ...(hostname === undefined ? [] : dnsLabel(hostname).map((why) => fieldError.invalid(`${path}.hostname`, hostname, why)))];
 }
 
 function addressErrors({ addresses = [] }: V1Endpoint, type: string, path: string): FieldError[] {

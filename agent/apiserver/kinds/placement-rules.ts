@@ -19,7 +19,8 @@ function tolerationErrors({ key = '', operator = '', value = '', effect = '', to
   if (key === '' && operator !== 'Exists') errors.push(fieldError.invalid(`${path}.operator`, operator, 'operator must be Exists when `key` is empty, which means "match all values and all keys"'));
   if (tolerationSeconds !== undefined && effect !== 'NoExecute') errors.push(fieldError.invalid(`${path}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"));
   if (operator === 'Equal' || operator === '') errors.push(...labelValue(value).map((why) => fieldError.invalid(`${path}.operator`, value, why)));
-  else if (operator !== 'Exists') errors.push(fieldError.notSupported(`${path}.operator`, operator, ['Equal', 'Exists']));
+  else if (operator === 'Exists') errors.push(...(value === '' ? [] : [fieldError.invalid(`${path}.operator`, value, "value must be empty when `operator` is 'Exists'")]));
+  else errors.push(fieldError.notSupported(`${path}.operator`, operator, ['Equal', 'Exists']));
   if (effect !== '' && !EFFECTS.includes(effect)) errors.push(fieldError.notSupported(`${path}.effect`, effect, EFFECTS));
   return errors;
 }

@@ -1,7 +1,9 @@
-import type { V1Container, V1PodSpec } from '@kubernetes/client-node';
+import type { V1Container, V1PodSpec, V1Volume } from '@kubernetes/client-node';
+import { IpAddress } from '../../base/address.js';
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import { dnsLabel, portName, portNumber } from '../registry/name-rules.js';
 import { fieldError, type FieldError } from '../status.js';
+import { NOT_ADDRESS } from './address-rules.js';
 import { containerPartErrors } from './container-rules.js';
 import { placementErrors } from './placement-rules.js';
 
@@ -17,8 +19,27 @@ export function validatePodSpec(spec: V1PodSpec | undefined, path: string): Fiel
   errors.push(...oneOf(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], `${path}.restartPolicy`));
   errors.push(...oneOf(spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], `${path}.dnsPolicy`));
   errors.push(...volumeErrors(spec, path), ...placementErrors(spec, path));
+  errors.push(...nameErrors(spec, path), ...addressErrors(spec, path));
   if (spec.hostNetwork === true) errors.push(...hostPortErrors(spec, path));
   return errors;
+}
+
+/** What the pod is called inside, and for how long it may run. */
+function nameErrors({ hostname, subdomain, activeDeadlineSeconds: deadline }: V1PodSpec, path: string): FieldError[] {
+  return [
+    ...(deadline === undefined || deadline >= 1 ? [] : [fieldError.invalid(`${path}.activeDeadlineSeconds`, deadline, 'must be between 1 and 2147483647, inclusive')]),
+    ...(hostname ? dnsLabel(hostname).map((why) => fieldError.invalid(`${path}.hostname`, hostname, why)) : []),
+    ...(subdomain ? dnsLabel(subdomain).map((why) => fieldError.invalid(`${path}.subdomain`, subdomain, why)) : []),
+  ];
+}
+
+function addressErrors({ dnsPolicy, dnsConfig, hostAliases = [] }: V1PodSpec, path: string): FieldError[] {
+  const wrong = (address: string | undefined, field: string): FieldError[] => (IpAddress.parse(address ?? '') === undefined ? [fieldError.invalid(field, address ?? '', NOT_ADDRESS)] : []);
+  return [
+    ...(dnsPolicy === 'None' && (dnsConfig?.nameservers ?? []).length === 0 ? [dnsConfig === undefined ? fieldError.required(`${path}.dnsConfig`, 'must provide `dnsConfig` when `dnsPolicy` is None') : fieldError.required(`${path}.dnsConfig.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None')] : []),
+    ...(dnsConfig?.nameservers ?? []).flatMap((address, index) => wrong(address, `${path}.dnsConfig.nameservers[${index}]`)),
+    ...hostAliases.flatMap(({ ip }, index) => wrong(ip, `${path}.hostAliases[${index}].ip`)),
+  ];
 }
 
 export function oneOf(value: string | undefined, supported: readonly string[], field: string): FieldError[] {
@@ -65,6 +86,7 @@ function volumeErrors(spec: V1PodSpec, path: string): FieldError[] {
     else if (volumes.has(volume.name)) errors.push(fieldError.duplicate(`${path}.volumes[${index}].name`, volume.name));
     else errors.push(...dnsLabel(volume.name).map((why) => fieldError.invalid(`${path}.volumes[${index}].name`, volume.name, why)));
     volumes.add(volume.name);
+    errors.push(...sourceErrors(volume, `${path}.volumes[${index}]`));
   }
   for (const [index, container] of (spec.containers ?? []).entries()) {
     for (const [at, mount] of (container.volumeMounts ?? []).entries()) {
@@ -73,6 +95,15 @@ function volumeErrors(spec: V1PodSpec, path: string): FieldError[] {
     }
   }
   return errors;
+}
+
+/** One source, of which the kinds that people write by hand are looked at. */
+function sourceErrors(volume: V1Volume, at: string): FieldError[] {
+  const second = Object.keys(volume).filter((field) => field !== 'name')[1];
+  if (second !== undefined) return [fieldError.forbidden(`${at}.${second}`, 'may not specify more than 1 volume type')];
+  if (volume.configMap !== undefined && !volume.configMap.name) return [fieldError.required(`${at}.configMap.name`)];
+  if (volume.secret !== undefined && !volume.secret.secretName) return [fieldError.required(`${at}.secret.secretName`)];
+  return volume.hostPath !== undefined && !volume.hostPath.path ? [fieldError.required(`${at}.hostPath.path`)] : [];
 }
 
 function hostPortErrors(spec: V1PodSpec, path: string): FieldError[] {

@@ -3,7 +3,7 @@ import { Cidr } from '../../base/address.js';
 import { GoText, goStrings } from '../go-text.js';
 import type { KubeObject } from '../kube-object.js';
 import { labelErrors } from '../registry/metadata-rules.js';
-import { dnsLabel, dnsSubdomain, portName, portNumber } from '../registry/name-rules.js';
+import { dnsLabel, dnsSubdomain, portName, portNumber, qualifiedName } from '../registry/name-rules.js';
 import { fieldError, type FieldError } from '../status.js';
 import { NOT_CIDR, ordinaryAddressErrors } from './address-rules.js';
 import { fill } from './pod-defaults.js';
@@ -77,9 +77,19 @@ export function validateService(object: KubeObject): FieldError[] {
   if (spec.type === 'ExternalName') {
     if (!spec.externalName) errors.push(fieldError.required('spec.externalName'));
     else errors.push(...dnsSubdomain(spec.externalName.replace(/\.$/, '')).map((why) => fieldError.invalid('spec.externalName', spec.externalName, why)));
-    if (spec.clusterIP !== undefined && spec.clusterIP !== '') errors.push(fieldError.forbidden('spec.clusterIPs[0]', 'may not be set for ExternalName services'));
+    if (spec.clusterIP !== undefined && spec.clusterIP !== '') errors.push(fieldError.forbidden('spec.clusterIPs', 'may not be set for ExternalName services'));
   }
-  return [...errors, ...(spec.externalIPs ?? []).flatMap((address, index) => ordinaryAddressErrors(address, `spec.externalIPs[${index}]`)), ...sourceRangeErrors(spec), ...affinityErrors(spec)];
+  return [...errors, ...oddFieldErrors(spec), ...(spec.externalIPs ?? []).flatMap((address, index) => ordinaryAddressErrors(address, `spec.externalIPs[${index}]`)), ...sourceRangeErrors(spec), ...affinityErrors(spec)];
+}
+
+/** Fields of some services only, and values that there are none of. */
+function oddFieldErrors(spec: V1ServiceSpec): FieldError[] {
+  const errors = [...oneOf(spec.ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack'], 'spec.ipFamilyPolicy'), ...oneOf(spec.trafficDistribution, ['PreferClose'], 'spec.trafficDistribution')];
+  if (spec.loadBalancerClass !== undefined && spec.type !== 'LoadBalancer') errors.push(fieldError.forbidden('spec.loadBalancerClass', "may only be used when `type` is 'LoadBalancer'"));
+  if (spec.healthCheckNodePort && !(spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local')) errors.push(fieldError.invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"));
+  for (const [index, family] of (spec.ipFamilies ?? []).entries()) if (spec.ipFamilies?.indexOf(family) !== index) errors.push(fieldError.duplicate(`spec.ipFamilies[${index}]`, family));
+  for (const [index, { appProtocol }] of (spec.ports ?? []).entries()) if (appProtocol !== undefined) errors.push(...qualifiedName(appProtocol).map((why) => fieldError.invalid(`spec.ports[${index}].appProtocol`, appProtocol, why)));
+  return errors;
 }
 
 function sourceRangeErrors({ type, loadBalancerSourceRanges: ranges = [] }: V1ServiceSpec): FieldError[] {

@@ -3,6 +3,7 @@ import { GoText, goIntOrString, goLabelSelector, goStringMap } from '../go-text.
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import type { Strategy } from '../registry/kind.js';
 import { fieldError, type FieldError } from '../status.js';
+import { validateCronJob, validateJob } from './batch-rules.js';
 import { defaultTemplate, fill } from './pod-defaults.js';
 import { validatePodSpec } from './pod-rules.js';
 import { fieldsOf, setMissing } from './zero-values.js';
@@ -31,7 +32,7 @@ function validateWorkload(object: KubeObject): FieldError[] {
   if ((spec.minReadySeconds ?? 0) < 0) errors.push(fieldError.invalid('spec.minReadySeconds', spec.minReadySeconds, 'must be greater than or equal to 0'));
   if ((spec.replicas ?? 0) < 0) errors.push(fieldError.invalid('spec.replicas', spec.replicas, 'must be greater than or equal to 0'));
   if (spec.selector === undefined) errors.push(fieldError.required('spec.selector'), ...templateLabelErrors(spec));
-  else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', goLabelSelector(spec.selector), `empty selector is invalid for ${object.kind.toLowerCase()}`));
+  else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', goLabelSelector(spec.selector), `empty selector is invalid for ${object.kind === 'ReplicaSet' ? 'deployment' : object.kind.toLowerCase()}`));
   else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'), ...templateLabelErrors(spec));
   const restart = spec.template?.spec?.restartPolicy;
   if (restart !== undefined && restart !== 'Always') errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', restart, ['Always']));
@@ -103,6 +104,23 @@ function defaultStatefulSet(draft: KubeObject): void {
   fill(spec, 'serviceName', '');
 }
 
+function validateStatefulSet(object: KubeObject): FieldError[] {
+  const { podManagementPolicy: policy = '', updateStrategy } = specOf<V1StatefulSetSpec>(object);
+  const type = updateStrategy?.type ?? '';
+  return [
+    ...(['OrderedReady', 'Parallel'].includes(policy) ? [] : [fieldError.invalid('spec.podManagementPolicy', policy, "must be 'OrderedReady' or 'Parallel'")]),
+    ...(STRATEGIES.includes(type) ? [] : [fieldError.invalid('spec.updateStrategy', new GoText(`apps.StatefulSetUpdateStrategy{Type:${JSON.stringify(type)}, RollingUpdate:(*apps.RollingUpdateStatefulSetStrategy)(nil)}`), "must be 'RollingUpdate' or 'OnDelete'")]),
+    ...validateWorkload(object),
+  ];
+}
+
+const STRATEGIES = ['RollingUpdate', 'OnDelete'];
+
+function validateDaemonSet(object: KubeObject): FieldError[] {
+  const type = specOf<V1DaemonSetSpec>(object).updateStrategy?.type ?? '';
+  return [...validateWorkload(object), ...(STRATEGIES.includes(type) ? [] : [fieldError.notSupported('spec.updateStrategy', new GoText(`apps.DaemonSetUpdateStrategy{Type:${JSON.stringify(type)}, RollingUpdate:(*apps.RollingUpdateDaemonSet)(nil)}`), STRATEGIES)])];
+}
+
 function defaultDaemonSet(draft: KubeObject): void {
   const spec = specOf<V1DaemonSetSpec>(draft);
   defaultTemplate(spec.template);
@@ -161,8 +179,8 @@ function defaultCronJob(draft: KubeObject): void {
 export const WORKLOAD_STRATEGIES: Readonly<Record<string, Strategy>> = {
   Deployment: { prepareCreate: emptyStatus({}), applyDefaults: defaultDeployment, validate: validateDeployment, validateUpdate: validateSelectorKept, generationFields: ['annotations'], statusKeepsMetadata: true },
   ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
-  StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateWorkload, validateUpdate: validateStatefulSetUpdate },
-  DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
-  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: (object) => validatePodSpec(specOf<V1JobSpec>(object).template?.spec, 'spec.template.spec'), orphansByDefault: true },
-  CronJob: { prepareCreate: emptyStatus({}), applyDefaults: defaultCronJob },
+  StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateStatefulSet, validateUpdate: validateStatefulSetUpdate },
+  DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateDaemonSet, validateUpdate: validateSelectorKept },
+  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: validateJob, orphansByDefault: true },
+  CronJob: { prepareCreate: emptyStatus({}), applyDefaults: defaultCronJob, validate: validateCronJob },
 };

@@ -1,8 +1,12 @@
 import type { V1ConfigMap, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
 import { isFields, listAt, sameJson, textAt, type Fields, type KubeObject } from '../kube-object.js';
 import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass } from '../kinds/core-defaults.js';
+import { validateRole, validateRoleBinding } from '../kinds/access-rules.js';
+import { secretTypeErrors, validateClaim, validateDisruptionBudget, validateEvent, validateLease, validateNode, validatePriorityClass } from '../kinds/cluster-rules.js';
 import { customResourceStrategy } from '../kinds/custom-resource-definition.js';
 import { defaultEndpointSlice, validateEndpointSlice } from '../kinds/endpoint-slice-rules.js';
+import { validateEndpoints } from '../kinds/endpoints-rules.js';
+import { validateIngress, validateIngressClass } from '../kinds/ingress-rules.js';
 import { defaultNetworkPolicy, networkPolicyWarnings, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
 import { defaultPodSpec, preparePod, tolerateBriefOutages } from '../kinds/pod-defaults.js';
 import { validatePodSpec, validatePodUpdate } from '../kinds/pod-rules.js';
@@ -92,7 +96,7 @@ const rbac: Strategy = { validateName: pathSegment };
 export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   ...WORKLOAD_STRATEGIES,
   Namespace: { validateName: dnsLabel, prepareCreate: prepareNamespace, prepareUpdate: keepNamespaceSpec, applyDefaults: labelNamespace },
-  Node: { applyDefaults: defaultNode, validateUpdate: validateNodeUpdate },
+  Node: { applyDefaults: defaultNode, validate: validateNode, validateUpdate: validateNodeUpdate },
   Pod: {
     prepareCreate: preparePod,
     prepareUpdate: (draft) => tolerateBriefOutages(podSpec(draft) ?? ({} as V1PodSpec)),
@@ -119,24 +123,26 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
     returnsDeleted: true,
   },
   ConfigMap: { validate: validateDataKeys, validateUpdate: validateImmutable },
-  Secret: { applyDefaults: prepareSecret, validate: validateDataKeys, validateUpdate: validateImmutable },
+  Secret: { applyDefaults: prepareSecret, validate: (object) => [...validateDataKeys(object), ...secretTypeErrors(object)], validateUpdate: validateImmutable },
   NetworkPolicy: { applyDefaults: defaultNetworkPolicy, validate: validateNetworkPolicy, warnings: networkPolicyWarnings },
   EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice, generationFields: ['labels'] },
-  ClusterRole: rbac,
-  Role: rbac,
-  ClusterRoleBinding: { ...rbac, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
-  RoleBinding: { ...rbac, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
-  Endpoints: { applyDefaults: defaultEndpoints, warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
+  ClusterRole: { ...rbac, validate: validateRole },
+  Role: { ...rbac, validate: validateRole },
+  ClusterRoleBinding: { ...rbac, validate: validateRoleBinding, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
+  RoleBinding: { ...rbac, validate: validateRoleBinding, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
+  Endpoints: { applyDefaults: defaultEndpoints, validate: validateEndpoints, warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
   ServiceAccount: { returnsDeleted: true },
   LimitRange: { applyDefaults: defaultLimitRange },
   ResourceQuota: { prepareCreate: startStatus({}), returnsDeleted: true },
-  PersistentVolumeClaim: { prepareCreate: startStatus({ phase: 'Pending' }), applyDefaults: defaultClaim, returnsDeleted: true },
-  Ingress: { prepareCreate: startStatus({ loadBalancer: {} }) },
-  PodDisruptionBudget: { prepareCreate: startStatus({ disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }), needsVersion: true },
-  PriorityClass: { applyDefaults: defaultPriorityClass },
-  Lease: { needsVersion: true },
+  PersistentVolumeClaim: { prepareCreate: startStatus({ phase: 'Pending' }), applyDefaults: defaultClaim, validate: validateClaim, returnsDeleted: true },
+  Ingress: { prepareCreate: startStatus({ loadBalancer: {} }), validate: validateIngress },
+  IngressClass: { validate: validateIngressClass },
+  PodDisruptionBudget: { prepareCreate: startStatus({ disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }), validate: validateDisruptionBudget, needsVersion: true },
+  PriorityClass: { applyDefaults: defaultPriorityClass, validate: validatePriorityClass },
+  Lease: { validate: validateLease, needsVersion: true },
   Event: {
     applyDefaults: defaultEvent,
+    validate: validateEvent,
     validateName: (name) => qualifiedName(`event/${name.slice(0, 63)}`).filter(() => name.length > 253),
   },
   CustomResourceDefinition: customResourceStrategy,

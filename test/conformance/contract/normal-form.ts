@@ -19,6 +19,7 @@ export function normalForm(token: string): Normal {
       .replace(/resource version: \d+( \(\d+\)|, current: \d+)?/g, 'resource version: N')
       .replace(/ResourceVersion in object meta: \d+/g, 'ResourceVersion in object meta: N')
       .replace(/ResourceVersion in record \(\d+\)/g, 'ResourceVersion in record (N)')
+      .replace(/\(0x[0-9a-f]+\)/g, '(POINTER)')
       .replace(/kube-api-access-\w{5}/g, 'kube-api-access-XXXXX');
   const value = (given: unknown): unknown => {
     if (typeof given === 'string') return text(given);

@@ -1,0 +1,42 @@
+import type { V1CronJob, V1Job, V1JobSpec } from '@kubernetes/client-node';
+import type { KubeObject } from '../kube-object.js';
+import { fieldError, type FieldError } from '../status.js';
+import { notNegative } from './number-rules.js';
+import { oneOf, validatePodSpec } from './pod-rules.js';
+
+/** pkg/apis/batch/validation. */
+export function validateJob(object: KubeObject): FieldError[] {
+  return jobSpecErrors((object as unknown as V1Job).spec, 'spec');
+}
+
+function jobSpecErrors(spec: V1JobSpec | undefined, path: string): FieldError[] {
+  const numbers = (['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished'] as const).flatMap((field) => notNegative(spec?.[field], `${path}.${field}`));
+  const template = `${path}.template.spec`;
+  const restart = spec?.template?.spec?.restartPolicy;
+  const ends = restart === 'Never' || restart === 'OnFailure';
+  const why = restart === undefined || restart === 'Always' ? fieldError.required(`${template}.restartPolicy`, 'valid values: "OnFailure", "Never"') : undefined;
+  return [...numbers, ...validatePodSpec(spec?.template?.spec, template), ...(ends || why === undefined ? [] : [why])];
+}
+
+const FIELDS = 5;
+/** Eleven characters are for the time in the names of its jobs. */
+const NAME_MAX = 52;
+
+export function validateCronJob(object: KubeObject): FieldError[] {
+  const { spec } = object as unknown as V1CronJob;
+  const name = object.metadata.name ?? '';
+  return [
+    ...scheduleErrors(spec?.schedule ?? ''),
+    ...oneOf(spec?.concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], 'spec.concurrencyPolicy'),
+    ...(['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const).flatMap((field) => notNegative(spec?.[field], `spec.${field}`)),
+    ...jobSpecErrors(spec?.jobTemplate?.spec, 'spec.jobTemplate.spec'),
+    ...(name.length > NAME_MAX ? [fieldError.invalid('metadata.name', name, `must be no more than ${NAME_MAX} characters`)] : []),
+  ];
+}
+
+/** The number of fields only: what stands in them is read by whoever runs the jobs. */
+function scheduleErrors(schedule: string): FieldError[] {
+  if (schedule === '') return [fieldError.required('spec.schedule')];
+  const fields = schedule.trim().split(/\s+/);
+  return schedule.startsWith('@') || fields.length === FIELDS ? [] : [fieldError.invalid('spec.schedule', schedule, `expected exactly ${FIELDS} fields, found ${fields.length}: [${fields.join(' ')}]`)];
+}
