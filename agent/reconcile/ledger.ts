@@ -233,14 +233,16 @@ export class Ledger<Key, Row> implements AnyLedger {
     return this.relations.judges(rows);
   }
 
-  /** The apply is over: from here on a difference is somebody else's doing. Drops failures of what nobody wants any more. */
+  /** The apply is over: from here on a difference is somebody else's doing. Drops failures of what nobody wants any more, or what is so by now. */
   settle(): void {
     this.#settled = this.#desired;
     this.#pending = this.#open;
     this.#patched.clear();
-    for (const [key, failure] of this.#failures) {
-      const unwanted = failure.wish !== undefined ? !this.#desired.has(key) : this.#actual?.has(key) === false;
-      if (unwanted) this.#failures.delete(key);
+    for (const [key, { wish }] of this.#failures) {
+      const [wanted, there] = [this.#desired.get(key), this.#actual?.get(key)];
+      const gone = this.#actual !== undefined && there === undefined;
+      const asWanted = wanted !== undefined && there !== undefined && this.table.equal(there.row, wanted.row);
+      if (asWanted || (wish === undefined ? gone : wanted === undefined)) this.#failures.delete(key);
     }
   }
 

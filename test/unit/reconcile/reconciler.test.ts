@@ -144,6 +144,21 @@ describe('faults', () => {
     expect(world.state).toEqual(FIRST);
   });
 
+  it('forgets that a row could not be removed once it is wanted as it is, so that a state on the way is no trouble for the next', () => {
+    const world = new World();
+    world.want(FIRST);
+    world.reconciler.apply();
+    world.tables.get('canal_peer')!.faults.set('10.0.0.2', 7);
+    world.want({ ...FIRST, canal_peer: {} });
+    expect(world.reconciler.apply().troubles).toHaveLength(1);
+    world.want(FIRST);
+    expect(world.reconciler.apply()).toMatchObject({ troubles: [], retryAtMs: undefined });
+    world.tables.get('canal_peer')!.faults.clear();
+    world.want({ ...FIRST, canal_peer: {} });
+    expect(world.reconciler.apply().troubles).toEqual([]);
+    expect(world.tables.get('canal_peer')!.rows.size).toBe(0);
+  });
+
   it('waits longer after each failure, and not at all when something else is wanted', () => {
     const world = new World();
     const table = world.tables.get('canal_endpoint')!;
