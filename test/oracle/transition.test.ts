@@ -133,13 +133,13 @@ describe('a transition between any two states', () => {
       const after = randomEdit(random, before, SIZE, random.chance(0.3) ? 1 : random.int(1, 12));
       const maps = new Maps(compilePolicy(before.snapshot, before.facts));
       const next = compilePolicy(after.snapshot, after.facts);
-      if (transition(maps, next).length > 1) bridged++;
+      if ([...transition(maps, next)[0]!.classes.values()].some((of) => of.startsWith('on the way'))) bridged++;
       else if (moves(maps, next)) spared++;
       walk(maps, next, probes(random, before, after), random, `run ${run}`);
       expect(plain(maps)).toEqual(plain(next));
     }
-    expect(bridged, `seed ${seed}`).toBeGreaterThan(20);
-    expect(spared, `seed ${seed}`).toBeGreaterThan(2);
+    expect(bridged, `seed ${seed}`).toBeGreaterThan(5);
+    expect(spared, `seed ${seed}`).toBeGreaterThan(5);
   });
 
   it('may be broken off at any write and followed by another', { timeout: 120_000 }, () => {

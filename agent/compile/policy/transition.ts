@@ -18,8 +18,8 @@ import { classOf } from './lookup.js';
  * pair (old class, new class), which tables of `previous` treat as the old class;
  * then endpoints move to *bridge* tables, copies of next's which treat a pair as
  * the new class; then addresses go to their new class, and endpoints last
- * to their new table. Where no moved endpoint would tell one of these addresses something
- * that neither state does, as when one pod gets other labels, this is left out. Bridge ids are ids that `previous` does not use, so an
+ * to their new table. Mostly this can be left out, as when one pod gets other labels: it does
+ * to go in one of the two orders, with no mixture that differs from both states. Bridge ids are ids that `previous` does not use, so an
  * interrupted transition may be followed by any other. `previous` needs
  * no more than the rows of the maps, so it can be read from the kernel. An
  * endpoint that next has no more is not spoken for: its device is gone.
@@ -27,10 +27,10 @@ import { classOf } from './lookup.js';
 export function transition(previous: PolicyMaps, next: PolicyState): readonly PolicyState[] {
   const places = changedPlaces(previous, next);
   const settled = settle(next, places);
-  const changes = places.filter(({ from, to }) => from !== to);
-  if (mixes(previous, next, changes)) return [bridge(previous, next, places), settled];
+  const way = wayOf(previous, next, places.filter(({ from, to }) => from !== to));
+  if (way === 'bridge') return [bridge(previous, next, places), settled];
   const splits = places.some(({ had }) => !had) && places.some(({ at, had, from, to }) => had && from !== to && at instanceof Cidr);
-  return splits ? [split(previous, next, places), settled] : [settled];
+  return splits || way === 'endpoints first' ? [split(previous, next, places), settled] : [settled];
 }
 
 /** What the maps hold: all of a PolicyState but its texts. */
@@ -47,27 +47,32 @@ interface Place {
   readonly stays: boolean;
 }
 
-/** Looking at more pairs of a table and an address than these costs more than a bridge. */
+/** Looking at more pairs of a table and a place than these costs more than a bridge. */
 const MOST_PAIRS = 10_000;
 
+type Way = 'any' | 'places first' | 'endpoints first' | 'bridge';
+
 /**
- * Whether between two writes, when addresses have their new class and an endpoint has its old table
- * yet, somebody may be told what neither state says. Of prefixes it is not asked: the addresses
- * in them may have longer rows that come at the same time.
+ * In which order addresses may get their new class and endpoints their new table,
+ * so that in between nobody is told what neither state says. Prefixes do not
+ * come first: addresses in them may have longer rows that are not there yet.
  */
-function mixes(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]): boolean {
-  if (changes.length === 0) return false;
+function wayOf(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]): Way {
+  if (changes.length === 0) return 'any';
   const moves = new Map<string, readonly [was: bigint, is: bigint]>();
   for (const [, old, tables] of changesBetween(previous.endpoints, next.endpoints)) {
     if (old === undefined || tables === undefined) continue;
     for (const [was, is] of [[old.ingressTable, tables.ingressTable], [old.egressTable, tables.egressTable]] as const) if (was !== is) moves.set(`${was} ${is}`, [was, is]);
   }
-  if (moves.size === 0) return false;
-  if (moves.size * changes.length > MOST_PAIRS || changes.some(({ at }) => at instanceof Cidr)) return true;
-  return [...moves.values()].some(([was, is]) => changes.some(({ from, to }) => {
-    const between = rowsFor(was, to, next, previous);
-    return between !== rowsFor(was, from, previous) && between !== rowsFor(is, to, next);
-  }));
+  if (moves.size === 0) return 'any';
+  if (moves.size * changes.length > MOST_PAIRS) return 'bridge';
+  const always = (between: (was: bigint, is: bigint, place: Place) => bigint | undefined): boolean =>
+    [...moves.values()].every(([was, is]) => changes.every((place) => {
+      const told = between(was, is, place);
+      return told === rowsFor(was, place.from, previous) || told === rowsFor(is, place.to, next);
+    }));
+  if (!changes.some(({ at }) => at instanceof Cidr) && always((was, _is, { to }) => rowsFor(was, to, next, previous))) return 'places first';
+  return always((_was, is, { from }) => rowsFor(is, from, next, previous)) ? 'endpoints first' : 'bridge';
 }
 
 /** Rows that a table gives a class, where the first of these states that know the table decides; undefined: everything passes. */
