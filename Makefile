@@ -59,7 +59,8 @@ image: build/image/root
 FORCE:
 
 # Figures of this machine, which nothing else should use meanwhile: table, JSON, pictures, and
-# the README's section in build/bench/figures.md. bench takes minutes, bench-full hours.
+# the README's section in build/bench/figures.md. bench takes minutes, bench-full an hour;
+# one that was stopped goes on where it was.
 bench: build
 	@$(MAKE) --no-print-directory bench-suite SUITE=quick INTO=build/bench
 
@@ -68,9 +69,10 @@ bench-full: build
 
 bench-suite:
 	@mkdir -p $(INTO)
-	@node build/agent/cli/main.js bench --suite $(SUITE) --json $(INTO)/result.json --charts $(INTO)
+	@node build/agent/cli/main.js bench --suite $(SUITE) --resume $(INTO)/measured.jsonl --json $(INTO)/result.json --charts $(INTO)
 	@node build/agent/cli/main.js bench programs --json $(INTO)/programs.json
 	@node build/agent/cli/main.js bench report $(INTO)/result.json --programs $(INTO)/programs.json --markdown > $(INTO)/figures.md
+	@rm $(INTO)/measured.jsonl
 
 clean:
 	rm -rf build node_modules agent/kernel/abi.generated.ts

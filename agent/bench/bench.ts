@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { loadavg } from 'node:os';
 import { VERSION } from '../base/version.js';
 import type { Contender, Driver, Figure } from './driver.js';
+import { KeptRows } from './kept-rows.js';
+import { Progress } from './progress.js';
 import { machineFacts, rowOf, type Metric, type Path, type Report, type Row } from './report.js';
 import type { Section, SectionRow } from './section.js';
 import { sizeName } from './size.js';
@@ -19,6 +22,8 @@ export interface BenchOptions {
   /** Of one measurement, all its parts together. */
   readonly countMs: number;
   readonly perCpuSecond: boolean;
+  /** File that rows are kept in as they become known; those that are in it are not measured again. */
+  readonly resume?: string | undefined;
   /** Called as soon as the rows of one path and metric are known. */
   readonly onRows: (rows: readonly Row[]) => void;
   /** A measurement that gave no number, or how far the run is. */
@@ -37,19 +42,56 @@ type Round = readonly (Figure | undefined)[];
  */
 export async function bench(options: BenchOptions): Promise<Report> {
   const loadBefore = loadavg()[0]!;
-  const rows: Row[] = [];
-  for (const section of options.sections) {
-    const contenders = await createAll(options, section);
-    try {
-      for (const path of section.paths) {
-        for (const metric of section.metrics) rows.push(...(await measure(options, section, contenders, path, metric)));
-      }
-    } finally {
-      await closeAll(contenders);
-    }
-  }
   const { kernel, ...machine } = machineFacts();
+  const run: Run = { options, kept: new KeptRows(options.resume), source: `${kernel} ${commit()} ${options.resume === undefined ? '' : edits()}`, progress: new Progress(0) };
+  const todo = options.sections.reduce((sum, section) => sum + section.entries.length * partsOf(section).filter((part) => keptOf(run, section, part) === undefined).length, 0);
+  const running = { ...run, progress: new Progress(todo * options.rounds * options.turns) };
+  const rows: Row[] = [];
+  for (const section of options.sections) rows.push(...(await sectionRows(running, section)));
   return { machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, commit: commit(), rows };
+}
+
+interface Run {
+  readonly options: BenchOptions;
+  readonly kept: KeptRows;
+  /** What is measured, and under which kernel. */
+  readonly source: string;
+  readonly progress: Progress;
+}
+
+interface Part {
+  readonly path: Path;
+  readonly metric: Metric;
+}
+
+const partsOf = ({ paths, metrics }: Section): Part[] => paths.flatMap((path) => metrics.map((metric) => ({ path, metric })));
+
+const nameOf = ({ options, source }: Run, { entries, rows }: Section, part: Part): unknown => {
+  const { rounds, turns, warmMs, countMs, perCpuSecond } = options;
+  return { source, entries, rows, part, rounds, turns, warmMs, countMs, perCpuSecond };
+};
+
+const keptOf = (run: Run, section: Section, part: Part): readonly Row[] | undefined => run.kept.find(nameOf(run, section, part));
+
+async function sectionRows(run: Run, section: Section): Promise<Row[]> {
+  const { options, kept, progress } = run;
+  const parts = partsOf(section);
+  const missing = parts.some((part) => keptOf(run, section, part) === undefined);
+  const contenders = missing ? await createAll(options, section) : [];
+  try {
+    const rows: Row[] = [];
+    for (const part of parts) {
+      const known = keptOf(run, section, part);
+      const now = known ?? (await measure(run, section, contenders, part));
+      if (known === undefined) kept.add(nameOf(run, section, part), now);
+      options.onRows(now);
+      if (known === undefined) options.onNotice(progress.text);
+      rows.push(...now);
+    }
+    return rows;
+  } finally {
+    await closeAll(contenders);
+  }
 }
 
 /** Ids go on from section to section: what a lab has left behind must not be in the way of the next. */
@@ -74,24 +116,24 @@ async function closeAll(contenders: readonly Contender[]): Promise<void> {
   for (const contender of contenders) await contender.close();
 }
 
-async function measure(options: BenchOptions, section: Section, contenders: readonly Contender[], path: Path, metric: Metric): Promise<Row[]> {
+async function measure(run: Run, section: Section, contenders: readonly Contender[], { path, metric }: Part): Promise<Row[]> {
+  const { options } = run;
   options.onNotice(`${path} ${metric}: ${options.rounds} rounds of ${contenders.length}`);
   const rounds: Round[] = [];
-  for (let i = 0; i < options.rounds; i++) rounds.push(await takeRound(options, section, contenders, path, metric));
-  const rows = section.rows.flatMap((row) => rowsOf(section, row, rounds, path, metric) ?? []);
-  options.onRows(rows);
-  return rows;
+  for (let i = 0; i < options.rounds; i++) rounds.push(await takeRound(run, section, contenders, { path, metric }));
+  return section.rows.flatMap((row) => rowsOf(section, row, rounds, path, metric) ?? []);
 }
 
-async function takeRound(options: BenchOptions, section: Section, contenders: readonly Contender[], path: Path, metric: Metric): Promise<Round> {
+async function takeRound({ options, progress }: Run, section: Section, contenders: readonly Contender[], part: Part): Promise<Round> {
   const { warmMs, perCpuSecond, turns } = options;
   const parts = contenders.map((): Figure[] => []);
   for (let turn = 0; turn < turns; turn++) {
     for (const [at, contender] of contenders.entries()) {
       options.signal?.throwIfAborted();
-      const figure = await contender.measure({ warmMs, perCpuSecond, countMs: Math.ceil(options.countMs / turns), path, metric })
+      const figure = await contender.measure({ warmMs, perCpuSecond, countMs: Math.ceil(options.countMs / turns), ...part })
         .catch((error: unknown) => void options.onNotice(`${section.entries[at]!.contender}: ${(error as Error).message}`));
       if (figure !== undefined) parts[at]!.push(figure);
+      progress.turn();
     }
   }
   return parts.map(mean);
@@ -108,10 +150,15 @@ function rowsOf(section: Section, { entry, against, scenario, againstName }: Sec
 }
 
 /** What was measured: the commit in a source tree, else the version. */
-function commit(): string {
+const commit = (): string => git('rev-parse', '--short=12', 'HEAD')?.trim() ?? VERSION;
+
+/** What a source tree has beyond its commit. */
+const edits = (): string => createHash('sha256').update(git('diff', 'HEAD') ?? '').digest('hex');
+
+function git(...args: readonly string[]): string | undefined {
   try {
-    return execFileSync('git', ['-C', import.meta.dirname, 'rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('git', ['-C', import.meta.dirname, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 });
   } catch {
-    return VERSION;
+    return undefined;
   }
 }

@@ -21,6 +21,7 @@ import { registerScale } from './bench-scale.js';
 import { among, clusterFlag, counts, METRICS, names, PATHS, podFlag, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
 
 interface Flags extends OutputFlags {
+  readonly resume?: string;
   readonly suite?: SuiteName;
   readonly driver: 'lab' | 'kubernetes';
   readonly cluster: ReadonlyMap<string, string>;
@@ -76,6 +77,7 @@ export function registerBench(program: Command): void {
     .option('--from <namespace/pod>', 'measure from this pod of a cluster or lab to that of --to, under what is in force there', podFlag)
     .option('--to <namespace/pod>', 'who is asked; both need sh, head and a /tmp that can be written', podFlag)
     .option('--port <n>', 'that the pod of --to is asked at: free there, and open to --from', whole, PORT)
+    .option('--resume <file>', 'keep what is measured in this file as it becomes known, and do not measure again what is in it')
     .option('--json <file>', 'write the result here; - for standard output')
     .option('--charts <directory>', 'write a picture of each scenario here')
     .option('--markdown', 'print the result as the README shows it')
@@ -100,7 +102,7 @@ async function run(flags: Flags, command: Command): Promise<void> {
   const { sections, rounds, turns, warmMs, countMs } = await suiteFor(flags, command);
   const table = flags.json === '-' || flags.markdown === true ? process.stderr : process.stdout;
   const report = await bench({
-    driver: driverOf(flags), sections, rounds, turns, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false,
+    driver: driverOf(flags), sections, rounds, turns, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false, resume: flags.resume,
     onRows: (rows) => void table.write(textOf(rows)),
     onNotice: notice,
     signal: stop.signal,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ProgramCost } from '../../agent/bench/programs.js';
@@ -34,6 +35,28 @@ describe('canal bench', () => {
       expect(row.value.unit).toBe(row.metric === 'rr' ? '1/s' : 'Gbit/s');
     }
     expect(leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('says how long it will take, and a run that was cut off goes on where it was', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'canal-bench-'));
+    try {
+      const file = join(directory, 'measured.jsonl');
+      const plan = ['--contenders', 'bare', '--metrics', 'rr,crr', '--paths', 'same', '--rounds', '1', '--warm-ms', '10', '--count-ms', '40', '--resume', file];
+      const first = await bench(...plan);
+      expect(first.stderr).toContain('50 % done, some ');
+      const [rr, crr] = readFileSync(file, 'utf8').trim().split('\n') as [string, string];
+      writeFileSync(file, `${rr}\n${crr.slice(0, 40)}`); // killed in the middle of a line
+      const second = await bench(...plan);
+      expect([second.stderr.includes('same rr:'), second.stderr.includes('same crr:')]).toEqual([false, true]);
+      expect((second.report as Report).rows.map(({ metric }) => metric)).toEqual(['rr', 'crr']);
+      expect((second.report as Report).rows[0]).toEqual((first.report as Report).rows[0]);
+      writeFileSync(file, `${rr}\n${crr}\n`);
+      const third = await bench(...plan);
+      expect(third.stderr).not.toContain('being set up');
+      expect((third.report as Report).rows).toEqual((first.report as Report).rows);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   }, 60_000);
 
   it('runs every contender of its interface, and every one with services through them', async () => {
