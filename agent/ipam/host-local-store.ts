@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpAddress } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
@@ -89,7 +89,7 @@ export class HostLocalStore {
     }
     if (set === undefined) return true;
     const last = join(this.directory, `last_reserved_ip.${set}`);
-    this.disk('write', last, () => writeFileSync(last, address.text, { mode: 0o600 }));
+    this.disk('write', last, () => overwrite(last, address.text));
     return true;
   }
 
@@ -139,6 +139,18 @@ export class HostLocalStore {
       const errno = Math.abs((cause as NodeJS.ErrnoException).errno ?? 0);
       throw new CanalError('IPAM', `cannot ${verb} ${path}`, { subject: path, cause, ...(errno === 0 ? {} : { errno }) });
     }
+  }
+}
+
+/** In place: file systems write a file out at once that was cut to nothing and filled anew. A writer that dies half-way leaves another address, or none. */
+function overwrite(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    writeSync(fd, bytes, 0, bytes.length, 0);
+    ftruncateSync(fd, bytes.length);
+  } finally {
+    closeSync(fd);
   }
 }
 
