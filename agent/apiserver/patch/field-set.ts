@@ -12,7 +12,7 @@ const SEPARATOR = '\u0001';
 const SELF = '.';
 
 /** Fields of metadata that nobody owns. */
-const UNOWNED = new Set(['name', 'namespace', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'managedFields', 'selfLink', 'generateName'].map((name) => pathOf('f:metadata', `f:${name}`)));
+const UNOWNED = new Set(['name', 'namespace', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'managedFields', 'selfLink'].map((name) => pathOf('f:metadata', `f:${name}`)));
 
 function pathOf(...steps: string[]): FieldPath {
   return steps.join(SEPARATOR);

@@ -101,6 +101,7 @@ function fieldReader(kind: Kind, field: string): (object: KubeObject) => string 
   const read = kind.selectable[field];
   if (read === undefined) {
     const known = Object.keys(kind.selectable).length > 0;
+    if (kind.group === 'batch' && known) throw badRequest(`field label ${JSON.stringify(field)} not supported for ${kind.kind}`);
     throw badRequest(known ? `field label not supported: ${field}` : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
   }
   return read;

@@ -33,6 +33,8 @@ export interface AskOptions {
   readonly shown?: string;
   /** Of the answer, this is what is compared. */
   readonly part?: (body: Fields) => unknown;
+  /** And of an event. */
+  readonly event?: (event: Fields) => Fields;
 }
 
 export const MERGE = 'application/merge-patch+json';
@@ -114,7 +116,7 @@ export class Dialogue {
     const arriving = eventsOf(response, count, events);
     await change();
     await arriving;
-    this.turns.push({ ask: asked, code: 200, events: events.map((event) => this.normal.value(withoutOwners(event))) });
+    this.turns.push({ ask: asked, code: 200, events: events.map((event) => this.normal.value(withoutOwners(options.event?.(event) ?? event))) });
     return events;
   }
 
@@ -179,6 +181,8 @@ async function eventsOf(response: IncomingMessage, count: number, events: Fields
     for (const line of lines) if (line !== '') events.push(JSON.parse(line) as Fields);
     if (events.length >= count || events.some((event) => event['type'] === 'ERROR')) break;
   }
+  // More may have come at once.
+  events.splice(count);
   response.destroy();
 }
 

@@ -1,5 +1,6 @@
 const WATCH_LIST = 'kube-apiserver 1.33 has the WatchList feature off, and Debian\'s etcd could not serve it; here sendInitialEvents works as later versions have it';
 const TEXT = 'the same code and reason, other words';
+const CLAIM = 'no finalizer `pvc-protection`: nothing here would take it away';
 
 /**
  * Where the embedded server is known to answer otherwise, by area and title,
@@ -9,9 +10,15 @@ const TEXT = 'the same code and reason, other words';
 export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   lives: {
     'Node lives': 'no taint `not-ready` on a new node: nothing here would take it away',
-    'PersistentVolumeClaim lives': 'no finalizer `pvc-protection`: nothing here would take it away',
+    'PersistentVolumeClaim lives': CLAIM,
     'ControllerRevision lives': 'the fields of `data` are owned; a real server owns none of them',
     'CustomResourceDefinition lives': 'the list of conditions itself has an owner, not only its items',
+  },
+  collections: {
+    'Event: changes are watched': 'too old, in other words: a real server keeps no cache of events and asks etcd',
+    'PersistentVolumeClaim: many are listed in pages, selected, and go together': CLAIM,
+    'PersistentVolumeClaim: changes are watched': CLAIM,
+    'ControllerRevision: many are listed in pages, selected, and go together': 'the fields of `data` are owned; a real server owns none of them',
   },
   reads: {
     'bad continuations and limits are refused': TEXT,
