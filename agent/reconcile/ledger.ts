@@ -65,10 +65,9 @@ export class Ledger<Key, Row> implements AnyLedger {
     private readonly relations: Relations<Key, Row> = {},
   ) {
     this.name = table.name;
-    const { refers, group, countsNoUse } = relations;
     this.#known = new KnownRows(table, {
-      ...(refers === undefined || countsNoUse === true ? {} : { tokens: ({ key, row }: Keyed<Key, Row>) => refers(key, row) }),
-      ...(group === undefined ? {} : { group: ({ key, row }: Keyed<Key, Row>) => group(key, row) }),
+      ...(relations.refers === undefined || relations.countsNoUse === true ? {} : { tokens: ({ key, row }) => relations.refers!(key, row) }),
+      ...(relations.group === undefined ? {} : { group: ({ key, row }) => relations.group!(key, row) }),
     });
   }
 

@@ -8,13 +8,17 @@ import { Maps } from './maps.js';
 
 const seed = testSeed();
 
+/** Pods of the node on the way; at the end there are all of them. */
+const COME_AND_GO = [LOCAL, LOCAL.slice(1), [], LOCAL.toReversed(), LOCAL.slice(0, 1)];
+
 function run(states: readonly Snapshot[], restart: () => boolean = () => false): Maps {
   const maps = new Maps();
   let compiler = new ServiceCompiler(SMALL);
-  for (const state of states) {
+  for (const [i, state] of states.entries()) {
+    const localPods = i === states.length - 1 ? LOCAL : COME_AND_GO[i % COME_AND_GO.length]!;
     if (restart()) {
       compiler = new ServiceCompiler(SMALL);
-      const changes = compiler.sync(state, NODE, { inherited: maps.history(), localPods: LOCAL });
+      const changes = compiler.sync(state, NODE, { inherited: maps.history(), localPods });
       const fresh = new Maps();
       fresh.write(changes); // what a ledger's full comparison would leave
       maps.fronts.clear(); maps.backs.clear(); maps.live.clear(); maps.ranges.clear();
@@ -24,7 +28,7 @@ function run(states: readonly Snapshot[], restart: () => boolean = () => false):
       fresh.ranges.forEach((key) => maps.ranges.add(key));
       continue;
     }
-    maps.write(compiler.sync(state, NODE, { localPods: LOCAL }));
+    maps.write(compiler.sync(state, NODE, { localPods }));
   }
   return maps;
 }
