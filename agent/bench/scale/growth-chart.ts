@@ -30,7 +30,7 @@ function perPod(point: GrowthPoint, smallest: GrowthPoint): number | undefined {
 
 const CHANGES: readonly ScaleMetric[] = ['remote-label', 'local-label', 'policy', 'endpoint-slice', 'node', 'pod-add'];
 const PANELS: readonly Panel[] = [
-  { title: 'processor time of one change, and what it takes to be in force', unit: 'ms', lines: CHANGES.map(cpuOf) },
+  { title: 'processor time of one change until it is in force', unit: 'ms', lines: CHANGES.map(cpuOf) },
   { title: 'from one change to its being in force, median', unit: 'ms', lines: CHANGES.map(valueOf) },
   { title: 'start to all enforced', unit: 'ms', lines: [valueOf('start'), valueOf('start-cpu'), valueOf('restart')] },
   { title: 'memory', unit: 'MB', lines: [valueOf('resident'), valueOf('maps')] },
