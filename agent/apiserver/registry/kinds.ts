@@ -71,7 +71,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     ControllerRevision: { model: 'V1ControllerRevision', resource: 'controllerrevisions' },
   },
   'batch/v1': {
-    Job: { model: 'V1Job', resource: 'jobs', all: true, status: true, generation: true, selectable: { 'status.successful': (object) => String(at(object, 'status', 'succeeded') ?? 0) } },
+    Job: { model: 'V1Job', resource: 'jobs', all: true, status: true, generation: true, selectable: { 'status.successful': (object) => String(Number(at(object, 'status', 'succeeded') ?? 0)) } },
     CronJob: { model: 'V1CronJob', resource: 'cronjobs', short: ['cj'], all: true, status: true, generation: true },
   },
   'discovery.k8s.io/v1': { EndpointSlice: { model: 'V1EndpointSlice', resource: 'endpointslices', generation: true } },
