@@ -163,6 +163,16 @@ static __noinline int nat_put_request(const struct packet *packet, struct scratc
 	return 0;
 }
 
+// What the pod's own policy says of a packet that leaves it and enters it again,
+// as Felix judges it where the host stack forwards it back. Conntrack does not
+// know the flow, so each request packet is asked for; answers are not. 0: allowed.
+static __noinline int nat_judge_self(struct __sk_buff *skb, struct packet *packet)
+{
+	packet->source_ifindex = skb->ifindex;
+	packet->destination_ifindex = skb->ifindex;
+	return policy_judge_ends(packet, 0);
+}
+
 // Back into the pod it came from; no other pod has a say.
 static __always_inline int nat_hairpin(struct __sk_buff *skb, struct packet *packet, const struct FAMILY_STRUCT(canal_nat) *row)
 {
@@ -175,6 +185,8 @@ static __always_inline int nat_hairpin(struct __sk_buff *skb, struct packet *pac
 	reason = config ? track_source(skb, packet, config->flags) : DROP_CONFIG;
 	if (!reason)
 		reason = rewrite_destination(skb, packet, &row->to);
+	if (!reason && !(row->flags & NAT_HAIRPIN_ANSWER))
+		reason = nat_judge_self(skb, packet);
 	if (!reason)
 		reason = rewrite_source(skb, packet, &from);
 	return reason ? drop(skb, packet, reason) : forward_local(skb, packet, skb->ifindex);

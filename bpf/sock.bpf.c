@@ -126,6 +126,46 @@ static __always_inline bool sock_left_to_packets(struct bpf_sock_addr *ctx, cons
 	return connects && ctx->protocol == IPPROTO_UDP && config->host_netns && bpf_get_netns_cookie(ctx) != config->host_netns;
 }
 
+// A pod that is its own backend would meet itself over its loopback, where no
+// policy is. Where its policy has a say its packets show it to from_pod. Which pod
+// asks no hook of a socket is told; but who listens at the backend's port may be it.
+static __noinline bool sock_may_meet_itself(struct bpf_sock_addr *ctx, const struct FAMILY_STRUCT(canal_backend) *to, __u32 protocol)
+{
+	const struct canal_local *local;
+	const struct canal_endpoint *endpoint;
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sock;
+	__u32 ifindex;
+
+	if (!to)
+		return false;
+	local = bpf_map_lookup_elem(&CANAL_MAP(canal_local), &to->addr);
+	if (!local || !local->ifindex)
+		return false;
+	ifindex = local->ifindex;
+	endpoint = bpf_map_lookup_elem(&canal_endpoint, &ifindex);
+	if (!endpoint || !(endpoint->ingress_table | endpoint->egress_table))
+		return false;
+#if CANAL_FAMILY == 4
+	tuple.ipv4.saddr = tuple.ipv4.daddr = to->addr.word_be[0];
+	tuple.ipv4.dport = to->port_be;
+#define SOCK_TUPLE sizeof(tuple.ipv4)
+#else
+	__builtin_memcpy(tuple.ipv6.saddr, &to->addr, sizeof(to->addr));
+	__builtin_memcpy(tuple.ipv6.daddr, &to->addr, sizeof(to->addr));
+	tuple.ipv6.dport = to->port_be;
+#define SOCK_TUPLE sizeof(tuple.ipv6)
+#endif
+	if (protocol == IPPROTO_TCP)
+		sock = bpf_sk_lookup_tcp(ctx, &tuple, SOCK_TUPLE, BPF_F_CURRENT_NETNS, 0);
+	else
+		sock = bpf_sk_lookup_udp(ctx, &tuple, SOCK_TUPLE, BPF_F_CURRENT_NETNS, 0);
+	if (!sock)
+		return false;
+	bpf_sk_release(sock);
+	return true;
+}
+
 // Does the node itself ask, not a pod? Not known: no.
 static __always_inline bool sock_is_node(struct bpf_sock_addr *ctx, const struct canal_config *config)
 {
@@ -138,6 +178,7 @@ static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, 
 	struct FAMILY_STRUCT(canal_backend) service, to = {};
 	const struct canal_front *front;
 	__u32 protocol = ctx->protocol;
+	bool known;
 
 	if (!config || !(config->flags & CONFIG_SERVICES) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
 	    !sock_peer(ctx, &service, mapped))
@@ -151,9 +192,12 @@ static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, 
 		return SOCK_PASS;
 	if (front->backends && sock_left_to_packets(ctx, config, connects))
 		return SOCK_PASS;
-	if (connects || !sock_sends_to(ctx, &service, &to)) {
-		if (!sock_choose(ctx, front, &to)) // dropped without a word: by the pod's device
-			return front->flags & FRONT_DROP_EMPTY ? SOCK_PASS : sock_refuse();
+	known = !connects && sock_sends_to(ctx, &service, &to);
+	if (!known && !sock_choose(ctx, front, &to)) // dropped without a word: by the pod's device
+		return front->flags & FRONT_DROP_EMPTY ? SOCK_PASS : sock_refuse();
+	if (sock_may_meet_itself(ctx, &to, protocol))
+		return SOCK_PASS;
+	if (!known) {
 		if (!connects)
 			sock_remember(ctx, &service, &to, front->service, SOCK_SENDS);
 		sock_remember(ctx, &to, &service, front->service, SOCK_RECEIVES);

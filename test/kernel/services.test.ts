@@ -47,6 +47,16 @@ describe.each([4, 6] as const)('IPv%i services with real packets', (family) => {
       expect(talk).toMatchObject({ peer: `${address} 80`, answer: expect.stringContaining(`${hooked ? podA : address} `) });
     });
 
+    it.each(MODES)('a pod reaches itself by its packets, which policy sees, where it has any (%s)', async (mode) => {
+      offer(backend('a'));
+      node.node.isolate('a', 'ingress', [{ peer: node.node.at.a, protocol: mode === 'tcp' ? TCP : UDP, port: 8080, id: 7n }]);
+      expect(await node.ask(hooked, mode, address, 80)).toMatchObject({ peer: `${address} 80`, answer: expect.stringContaining(`${address} `) });
+      expect(node.node.plane.rows('nat')).toHaveLength(2);
+      // Another backend of the same policy is asked as ever.
+      offer(backend('b'));
+      expect(await node.ask(hooked, mode, address, 80)).toMatchObject({ answer: expect.stringContaining(`${podA} `) });
+    });
+
     // An unconnected socket is not told of ICMP errors.
     it.each(MODES.filter((mode) => hooked || mode !== 'udp'))('no backend is a refusal at once (%s)', async (mode) => {
       offer();

@@ -95,10 +95,9 @@ describe.each([4, 6] as const)('IPv%i services', (family) => {
 
   it.each([TCP, UDP])('of a pod that is its own backend: each side talks to the service (protocol %i)', (protocol) => {
     node().configure(SERVICES);
-    node().isolate('a', 'ingress', []);
-    node().isolate('a', 'egress', []);
     offer(protocol, at('a'));
     const { a } = node().at;
+    for (const direction of ['ingress', 'egress'] as const) node().isolate('a', direction, [{ peer: a, protocol, port: 8080, id: 7n }]);
     const body = (from: number, to: number, flags: number): Buffer => (protocol === TCP ? tcp(from, to, flags, 10) : udp(from, to, 10));
     for (const flags of [SYN, ACK]) {
       const seen = delivered('a', frame(services.address, a, protocol, body(40000, 8080, flags)));
@@ -108,6 +107,17 @@ describe.each([4, 6] as const)('IPv%i services', (family) => {
     }
     expect(node().fromPod('b', asks(protocol, body(40000, 80, ACK)))).toMatchObject(denied('DROP_SPOOFED'));
     expect(node().plane.flows('ct')).toHaveLength(0);
+  });
+
+  it.each([['egress', 'DROP_POLICY_EGRESS'], ['ingress', 'DROP_POLICY_INGRESS']] as const)('of a pod that is its own backend: its %s policy has a say, also once they talk', (direction, reason) => {
+    node().configure(SERVICES);
+    offer(TCP, at('a'));
+    const ask = (flags: number): ReturnType<ReturnType<typeof node>['fromPod']> => node().fromPod('a', asks(TCP, tcp(40000, 80, flags, 10)));
+    expect(ask(SYN)).toMatchObject(redirected);
+    node().isolate('a', direction, []);
+    expect(ask(ACK)).toMatchObject(denied(reason));
+    node().isolate('a', direction, [{ peer: node().at.b, id: 7n }]);
+    expect(ask(SYN)).toMatchObject(denied(reason));
   });
 
   describe('and ICMP errors', () => {
