@@ -90,6 +90,7 @@ function containerStatus(one: ContainerFacts): Record<string, unknown> {
     ready: one.ready,
     started: one.started,
     restartCount: one.restartCount,
+    ...('running' in one.state ? { resources: one.spec.resources ?? {} } : {}),
     state: one.state satisfies ContainerState,
     lastState: one.lastState ?? {},
     ...(one.containerId === undefined ? {} : { containerID: `canal-lab://${one.containerId}` }),

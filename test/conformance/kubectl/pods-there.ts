@@ -57,7 +57,7 @@ function words(text: string, { image, nodes }: RunningCluster, port: number): st
     .replaceAll(String(port), 'PORT')
     .replace(/(cni.projectcalico.org\/podIPs?:).*/g, '$1 ADDRESS')
     .replace(/(image ?id): .*/gi, '$1: ID')
-    .replace(/\b\w+:\/\/[0-9a-f]{64}/g, 'CONTAINER')
+    .replace(/\b[\w-]+:\/\/[0-9a-f]{64}/g, 'CONTAINER')
     .replace(/\b[0-9a-f]{64}\b/g, 'ID')
     .replace(/\bv1\.\d+\.\d+\S*/g, 'VERSION')
     .replace(/\bweb-(?!HASH)[a-z0-9]{7,10}-[a-z0-9]{5}\b/g, 'web-HASH-XXXXX')
