@@ -96,6 +96,8 @@ struct canal_map_info { uint32_t id, type, key_size, value_size, max_entries, fl
 int canal_object_maps(int object, struct canal_map_info *out, uint32_t capacity, uint32_t *needed);
 // Changes a map's max_entries before load; call between open and load.
 int canal_object_map_size(int object, const char *map, uint32_t max_entries);
+// Load will load this program alone, and no map: it must use none.
+int canal_object_only(int object, const char *program);
 // Loads everything. -EINVAL with "couldn't reuse pinned map" in log: a pin of another shape is in the way.
 int canal_object_load(int object, char *log, uint32_t log_size);
 // Instead of load: takes the maps pinned below the object's pin directory and the

@@ -95,6 +95,22 @@ int canal_object_map_size(int handle, const char *name, uint32_t max_entries)
 	return map ? bpf_map__set_max_entries(map, max_entries) : -ENOENT;
 }
 
+int canal_object_only(int handle, const char *name)
+{
+	struct object *object = get(handle);
+	struct bpf_program *program;
+	struct bpf_map *map;
+	int err = 0;
+
+	if (!object || !bpf_object__find_program_by_name(object->bpf, name))
+		return -ENOENT;
+	bpf_object__for_each_program(program, object->bpf)
+		err = err ?: bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), name));
+	bpf_object__for_each_map(map, object->bpf)
+		err = err ?: bpf_map__set_autocreate(map, false);
+	return err;
+}
+
 // The kernel breaks off a program's verification with EAGAIN while a signal
 // waits, and a profiler sends them faster than a program is verified: they wait
 // until all is loaded.

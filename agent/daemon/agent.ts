@@ -55,6 +55,8 @@ export interface AgentOptions {
   readonly signal: AbortSignal;
   /** Ends this process, so that the next one decides anew; traffic goes on. */
   readonly restart: () => void;
+  /** Ends this process with an error that no later try would mend. */
+  readonly fail: (error: unknown) => void;
   /** Rows that maps must have room for, by map: what `grow` was told of before. */
   readonly grown: MapSizes;
   /** Closes this agent and starts one whose maps have room for so many rows; traffic goes on. */
@@ -92,7 +94,7 @@ const ADDRESS_DIRECTORIES = ['/var/lib/cni/networks/k8s-pod-network', '/var/lib/
  * objects); then the datastore, so that lists are under way; CNI last of what
  * changes anything: its DEL works at once, its ADD waits for the first apply.
  */
-export async function startAgent({ settings: given, log, clock, restart, grown, grow }: AgentOptions): Promise<Agent> {
+export async function startAgent({ settings: given, log, clock, restart, fail, grown, grow }: AgentOptions): Promise<Agent> {
   const startedMs = clock.now();
   const kubeProxy = new KubeProxyWatch({ clock, log: log.child({ component: 'services' }), devices: () => listLinks().map(({ name }) => name), onChange: () => given.yieldServices && restart() });
   const settings = besideKubeProxy(given, await kubeProxy.start(), log);
@@ -101,7 +103,8 @@ export async function startAgent({ settings: given, log, clock, restart, grown, 
   const connection = await loadConnection({ kubeconfig: settings.kubeconfig, apiUrl: settings.kubeApiUrl, env: process.env, clock });
   const lock = await takeInstanceLock(join(settings.runDir, 'agent.lock'));
   const networks = [netConf.network, netConf.ipv6Network].filter((network) => network !== undefined);
-  const kernel = openKernel({ settings, networks, sysctls: () => [...(loop?.ledgers.sysctls.desired.keys() ?? [])], log, grown });
+  const opened = openKernel({ settings, networks, sysctls: () => [...(loop?.ledgers.sysctls.desired.keys() ?? [])], log, grown });
+  const kernel = { ...opened, load: (wanted: ReadonlyMap<string, number>) => orFail(fail, () => opened.load(wanted)) };
   const resolve = await resolver(settings);
 
   const client = createKubeClient(connection, clock);
@@ -180,6 +183,15 @@ export async function startAgent({ settings: given, log, clock, restart, grown, 
       lock.release();
     },
   };
+}
+
+function orFail(fail: (error: unknown) => void, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    fail(error);
+    throw error;
+  }
 }
 
 /** Who translates services here, said once. */

@@ -9,7 +9,7 @@ import { mergeOutcomes, type Outcome } from '../reconcile/outcome.js';
 import { Reconciler } from '../reconcile/reconciler.js';
 import { Scheduler } from '../reconcile/scheduler.js';
 import { ApplyRecord } from './apply-record.js';
-import { createLedgers, type Ledgers } from './ledgers.js';
+import { createLedgers, wantedRows, type Ledgers } from './ledgers.js';
 import type { LocalEndpoints } from './local-endpoints.js';
 import { KernelWatch } from './kernel-watch.js';
 import { NodeCompiler } from './node-compiler.js';
@@ -63,6 +63,7 @@ export class ApplyLoop {
   #standing: PolicyState | undefined;
   #view: AppliedView | undefined;
   #stale = true;
+  #loaded = false;
   readonly #waiting = new Set<() => void>();
 
   constructor(private readonly options: ApplyLoopOptions) {
@@ -193,6 +194,7 @@ export class ApplyLoop {
     const standing = this.#differs() ? undefined : this.#standing;
     this.#standing = undefined;
     this.#wishes.want(desired);
+    this.#load();
     for (const state of this.#differs() ? policyWay(this.ledgers, facts.endpoints, desired.policy, standing) : []) {
       this.#wishes.want(this.#compiler.under(state));
       const outcome = this.#reconciler.apply({ only: ['attachment', ...POLICY_TABLES], prune: false });
@@ -206,6 +208,12 @@ export class ApplyLoop {
     const outcome = this.#reconciler.apply();
     if (outcome.troubles.length === 0 && outcome.blocked === 0) this.#standing = desired.policy;
     return mergeOutcomes([...passes, outcome]);
+  }
+
+  /** Before the first write. */
+  #load(): void {
+    if (!this.#loaded) this.options.kernel.load(wantedRows(this.ledgers));
+    this.#loaded = true;
   }
 
   /** Whether policy in the kernel is other than was asked for. */

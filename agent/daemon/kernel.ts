@@ -26,6 +26,7 @@ import { IFF_UP, listRoutes, routeTo, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE
 import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
 import { cidrTable, decisionTable, peerTable, ruleTable } from '../kernel/policy-tables.js';
 import { Ring } from '../kernel/ring.js';
+import type { EventRing } from '../flows/event-pump.js';
 import { RouteTable } from '../kernel/route-table.js';
 import { backTable, frontTable, liveTable, rangeTable } from '../kernel/service-tables.js';
 import { findCgroup, isCgroup2, SocketTable } from '../kernel/socket-table.js';
@@ -47,7 +48,7 @@ const NOTICE_PAUSE_MS = 50;
 
 export interface LinuxKernel extends NodeKernel {
   readonly maps: ProgramMaps;
-  readonly ring: Ring;
+  readonly ring: EventRing;
   readonly pinDir: string;
   /** Everything stands on this version's programs: lets go of the maps of the version before. */
   settled(): void;
@@ -68,16 +69,21 @@ export interface OpenOptions {
 }
 
 /**
- * Loads the BPF objects, takes over what is pinned, and opens every table.
+ * Opens the BPF objects and every table. Where maps are pinned, objects are loaded at once and take them over; on a node without any
+ * there is nothing to take over, and `load` is told first how many rows the maps are for. Until then they have no rows.
  * @throws CanalError('KERNEL' | 'CONFIG')
  */
 export function openKernel({ settings, networks, sysctls, log, grown = {}, memory = totalmem() }: OpenOptions): LinuxKernel {
   const writes = new WriteCounter();
   const pinDir = join(settings.bpffs, 'canal');
   mountBpffs(settings.bpffs);
-  const plan = { asked: settings.mapSizes, grown, scale: settings.mapScale ?? scaleFor(memory) };
-  const objects = new Map(FAMILIES.map((family) => [family, loadObject(family, { settings, pinDir, log, plan })]));
+  const objects = new Map(FAMILIES.map((family) => [family, openObject(family, settings, pinDir)]));
   const object = objects.get(4)!;
+  const load = (wanted?: ReadonlyMap<string, number>): void => {
+    const plan = { asked: settings.mapSizes, grown, scale: settings.mapScale ?? scaleFor(memory), ...(wanted === undefined ? {} : { wanted }) };
+    for (const loading of objects.values()) if (!loading.loaded) loadObject(loading, { pinDir, log, plan });
+  };
+  if ([...objects.values()].some((found) => found.found().some(({ pinnedEntries }) => pinnedEntries !== undefined))) load();
   const source = { objects, writes };
   const monitor = new ChangeMonitor();
   const waker = new Waker(monitor.fd, NOTICE_PAUSE_MS);
@@ -85,12 +91,12 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
   const config = new ConfigTable(source);
   const carryOver = (): void => carryOverOf([...objects.values()], log);
   const attachments = new AttachmentTable(
-    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY, FROM_UPLINK, TO_UPLINK], program: (name) => object.program(name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
+    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY, FROM_UPLINK, TO_UPLINK], program: (name) => programOf(object, name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
     writes,
     book,
   );
   const sockets = new SocketTable(
-    { carryOver, families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => objects.get(family)!.program(name), linkDir: join(pinDir, 'sockets') },
+    { carryOver, families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => programOf(objects.get(family)!, name), linkDir: join(pinDir, 'sockets') },
     writes,
   );
   const tables: KernelTables = {
@@ -118,10 +124,11 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     sockets,
   };
   const ipsec = new IpsecWatch();
-  const encapsulates = canEncapsulate(object.program('canal_probe').fd);
-  const ring = new Ring(object.map('canal_events'));
+  const encapsulates = canEncapsulate(object.path);
+  let opened: Ring | undefined;
+  const ring = { drain: () => (opened ??= object.loaded ? new Ring(object.map('canal_events')) : undefined)?.drain() ?? [] };
   return {
-    tables, ring, pinDir,
+    load, tables, ring, pinDir,
     epoch: config,
     families: new Set(FAMILIES),
     maps: new ProgramMaps(object, writes),
@@ -136,31 +143,38 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     notices: () => withPolled(book.notices(), { route: ipsec.changed(), tc: attachments.linksChanged() }),
     noticed: (signal) => waker.wait(signal),
     relist: () => book.forget(),
-    settled: () => objects.forEach((loaded) => loaded.carryOver.close()),
+    settled: () => objects.forEach((loaded) => loaded.loaded && loaded.carryOver.close()),
     close: () => {
       waker.close();
       monitor.close();
-      ring.close();
+      opened?.close();
       for (const loaded of objects.values()) loaded.close();
     },
   };
 }
 
+function openObject(family: Family, settings: AgentSettings, pinDir: string): BpfObject {
+  const path = objectFile(`canal${family}.o`, settings.buildDir);
+  checkObjectLayouts(path);
+  return BpfObject.open({ path, pinDir });
+}
+
 interface LoadOptions {
-  readonly settings: AgentSettings;
   readonly pinDir: string;
   readonly log: Logger;
   readonly plan: MapPlan;
 }
 
-function loadObject(family: Family, { settings, pinDir, log, plan }: LoadOptions): BpfObject {
-  const path = objectFile(`canal${family}.o`, settings.buildDir);
-  checkObjectLayouts(path);
-  const object = BpfObject.load({ path, pinDir, mapSizes: (maps) => planMaps(maps, plan) });
+function loadObject(object: BpfObject, { pinDir, log, plan }: LoadOptions): void {
+  const { path } = object;
+  object.load((maps) => planMaps(maps, plan));
   if (object.stood) log.info({ path, pinDir }, 'BPF programs stand as they were loaded');
   else log.info({ path, pinDir, replacedMaps: object.replacedMaps, replacedPrograms: object.replacedPrograms }, 'BPF programs loaded');
-  return object;
 }
+
+/** Before its object is loaded a program is like no other, and nobody attaches it. */
+const programOf = (object: BpfObject, name: string): { readonly fd: number; readonly id: number } => (object.loaded ? object.program(name) : NOT_LOADED);
+const NOT_LOADED = { fd: -1, id: 0 };
 
 /** Flows that cannot be carried over are judged anew by their next packet: worse, but no reason to stop an upgrade half way. */
 function carryOverOf(objects: readonly BpfObject[], log: Logger): void {

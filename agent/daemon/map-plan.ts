@@ -5,6 +5,8 @@ export interface MapPlan {
   readonly asked: MapSizes;
   /** Rows that maps of the agent's own must have room for, by map. */
   readonly grown: MapSizes;
+  /** Rows that are wanted, by table, of both families together; undefined: nobody knows yet. */
+  readonly wanted?: ReadonlyMap<string, number>;
   /** Of the rows of maps that programs fill. */
   readonly scale: number;
 }
@@ -35,19 +37,24 @@ export const scaleFor = (memory: number): number => SCALES.find(([below]) => mem
 /**
  * The size of every map, where it is not the built-in one. LRU maps, whose memory
  * is allocated at once, go by the node's memory. Maps that the agent fills go by
- * what they hold: they are as large as the one that is pinned, which grew when it had to.
+ * what they hold: they are as large as the one that is pinned, which grew when it had to, or have
+ * room for half as many rows again as are wanted.
  */
-export function planMaps(maps: readonly MapFound[], { asked, grown, scale }: MapPlan): MapSizes {
+export function planMaps(maps: readonly MapFound[], { asked, grown, wanted, scale }: MapPlan): MapSizes {
   const sizes = { ...asked };
   for (const { declared, pinnedEntries = 0 } of maps) {
     const { name, maxEntries, type } = declared;
     if (name in asked) continue;
     if (type === LRU_HASH) sizes[name] = Math.round(maxEntries * scale);
-    else if (isGrowing(type)) sizes[name] = Math.max(maxEntries, pinnedEntries, grown[name] ?? 0);
+    else if (isGrowing(type)) sizes[name] = Math.max(maxEntries, pinnedEntries, grown[name] ?? 0, roomFor(wantedOf(name, wanted)));
     if (sizes[name] === maxEntries) delete sizes[name];
   }
   return sizes;
 }
+
+const wantedOf = (map: string, wanted: ReadonlyMap<string, number> = NOTHING): number => wanted.get(map) ?? wanted.get(map.replace(/[46]$/, '')) ?? 0;
+const roomFor = (rows: number): number => Math.min(MOST_ROWS, 2 ** Math.ceil(Math.log2(Math.max(1, rows) * SLACK)));
+const NOTHING: ReadonlyMap<string, number> = new Map();
 
 /** Types of maps that the agent fills row by row. */
 export const isGrowing = (type: number): boolean => type === HASH || type === LPM_TRIE;
@@ -61,9 +68,9 @@ export const isGrowing = (type: number): boolean => type === HASH || type === LP
 export function growthOf(wanted: ReadonlyMap<string, number>, capacities: ReadonlyMap<string, number>, asked: MapSizes): MapSizes | undefined {
   const grown: Record<string, number> = {};
   for (const [name, capacity] of capacities) {
-    const rows = wanted.get(name) ?? wanted.get(name.replace(/[46]$/, '')) ?? 0;
+    const rows = wantedOf(name, wanted);
     if (rows <= capacity * NEARLY_FULL || name in asked || capacity >= MOST_ROWS) continue;
-    grown[name] = Math.min(MOST_ROWS, 2 ** Math.ceil(Math.log2(rows * SLACK)));
+    grown[name] = roomFor(rows);
   }
   return Object.keys(grown).length === 0 ? undefined : grown;
 }

@@ -54,6 +54,11 @@ export interface Device {
 
 /** The kernel as the agent's loop sees it. Tests have one in memory. */
 export interface NodeKernel {
+  /**
+   * To be called before anything is written: has programs loaded, with maps for so many rows by table, where they are not yet.
+   * @throws CanalError('KERNEL'), after which this kernel is of no use
+   */
+  load(wanted: ReadonlyMap<string, number>): void;
   readonly tables: KernelTables;
   readonly epoch: EpochGate;
   /** Whose programs are loaded. */

@@ -5,6 +5,7 @@ import { BpfMap } from '../kernel/bpf-map.js';
 import type { BpfObject } from '../kernel/bpf-object.js';
 import { mapInfo, mapMemory } from '../kernel/pins.js';
 import { enumName, u32Codec, u64Codec } from '../kernel/codec.js';
+import { descriptorOf } from '../kernel/map-source.js';
 import type { WriteCounter } from '../kernel/write-counter.js';
 import { reasonName } from '../flows/flow-event.js';
 
@@ -28,24 +29,21 @@ export class ProgramMaps {
   readonly #edge: BpfMap<CanalEdgeKey4, CanalEdge4>;
   /** Of which nobody but the programs needs more than their number. */
   readonly #counted: readonly { readonly name: string; count(): number }[];
-  readonly #capacities: ReadonlyMap<string, number>;
-  /** Rows that maps have room for which the agent fills, and makes larger. */
-  readonly growing: ReadonlyMap<string, number>;
+  #sizes: MapCapacities | undefined;
 
+  /** @param object may be loaded later: until then there are no maps */
   constructor(private readonly object: BpfObject, writes: WriteCounter) {
-    this.#drops = new BpfMap('canal_drop', object.map('canal_drop'), u32Codec, canalCounterCodec, writes);
-    this.#full = new BpfMap('canal_full', object.map('canal_full'), u32Codec, u64Codec, writes);
-    this.#rules = new BpfMap('canal_rulestat', object.map('canal_rulestat'), u64Codec, canalCounterCodec, writes);
-    this.#flows = ['canal_ct4', 'canal_ctnew4'].map((name) => new BpfMap(name, object.map(name), canalFlowKey4Codec, canalFlowCodec, writes));
-    this.#nat = new BpfMap('canal_nat4', object.map('canal_nat4'), canalNatKey4Codec, canalNat4Codec, writes);
-    this.#edge = new BpfMap('canal_edge4', object.map('canal_edge4'), canalEdgeKey4Codec, canalEdge4Codec, writes);
+    const at = (name: string): (() => number | undefined) => descriptorOf(object, name);
+    this.#drops = new BpfMap('canal_drop', at('canal_drop'), u32Codec, canalCounterCodec, writes);
+    this.#full = new BpfMap('canal_full', at('canal_full'), u32Codec, u64Codec, writes);
+    this.#rules = new BpfMap('canal_rulestat', at('canal_rulestat'), u64Codec, canalCounterCodec, writes);
+    this.#flows = ['canal_ct4', 'canal_ctnew4'].map((name) => new BpfMap(name, at(name), canalFlowKey4Codec, canalFlowCodec, writes));
+    this.#nat = new BpfMap('canal_nat4', at('canal_nat4'), canalNatKey4Codec, canalNat4Codec, writes);
+    this.#edge = new BpfMap('canal_edge4', at('canal_edge4'), canalEdgeKey4Codec, canalEdge4Codec, writes);
     this.#counted = [
-      new BpfMap('canal_sock4', object.map('canal_sock4'), canalSockKey4Codec, canalSock4Codec, writes),
-      new BpfMap('canal_affin4', object.map('canal_affin4'), canalAffinKey4Codec, canalAffin4Codec, writes),
+      new BpfMap('canal_sock4', at('canal_sock4'), canalSockKey4Codec, canalSock4Codec, writes),
+      new BpfMap('canal_affin4', at('canal_affin4'), canalAffinKey4Codec, canalAffin4Codec, writes),
     ];
-    this.#capacities = new Map(object.maps().map((declared) => [declared.name, mapInfo(object.map(declared.name)).maxEntries]));
-    const growing = new Set(object.maps().filter(({ type }) => isGrowing(type)).map(({ name }) => name));
-    this.growing = new Map([...this.#capacities].filter(([name]) => growing.has(name)));
   }
 
   /** By reason; reasons that never happened have 0. */
@@ -81,13 +79,38 @@ export class ProgramMaps {
 
   /** Bytes by map, as the kernel accounts them. */
   memory(): ReadonlyMap<string, number> {
-    return new Map([...this.#capacities.keys()].map((name) => [name, mapMemory(this.object.map(name))]));
+    return new Map([...this.capacities.keys()].map((name) => [name, mapMemory(this.object.map(name))]));
   }
 
   /** Rows that each map has room for. */
   get capacities(): ReadonlyMap<string, number> {
-    return this.#capacities;
+    return this.#made().all;
   }
+
+  /** The same of those that the agent fills, and makes larger. */
+  get growing(): ReadonlyMap<string, number> {
+    return this.#made().growing;
+  }
+
+  #made(): MapCapacities {
+    const { object } = this;
+    if (!object.loaded) return NONE;
+    this.#sizes ??= capacitiesOf(object);
+    return this.#sizes;
+  }
+}
+
+interface MapCapacities {
+  readonly all: ReadonlyMap<string, number>;
+  readonly growing: ReadonlyMap<string, number>;
+}
+
+const NONE: MapCapacities = { all: new Map(), growing: new Map() };
+
+function capacitiesOf(object: BpfObject): MapCapacities {
+  const declared = object.maps();
+  const all = new Map(declared.map(({ name }) => [name, mapInfo(object.map(name)).maxEntries]));
+  return { all, growing: new Map(declared.filter(({ type }) => isGrowing(type)).map(({ name }) => [name, all.get(name)!])) };
 }
 
 const sum = (values: readonly CanalCounter[]): Counter => ({

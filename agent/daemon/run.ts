@@ -33,6 +33,7 @@ export async function runAgent(settings: AgentSettings, ignored: readonly string
   });
 
   let grown: MapSizes = {};
+  let failure: { readonly error: unknown } | undefined;
   while (!stop.signal.aborted) {
     const over = new AbortController();
     const grow = (rows: MapSizes): void => {
@@ -40,10 +41,15 @@ export async function runAgent(settings: AgentSettings, ignored: readonly string
       grown = { ...grown, ...rows };
       over.abort();
     };
-    const agent = await startAgent({ settings, log, clock: systemClock, signal: stop.signal, restart: () => stop.abort(), grown, grow });
+    const fail = (error: unknown): void => {
+      failure = { error };
+      stop.abort();
+    };
+    const agent = await startAgent({ settings, log, clock: systemClock, signal: stop.signal, restart: () => stop.abort(), fail, grown, grow });
     await aborted(AbortSignal.any([stop.signal, over.signal]));
     await closed(agent, log);
   }
+  if (failure !== undefined) throw failure.error;
   log.info('agent stopped');
 }
 

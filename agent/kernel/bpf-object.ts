@@ -18,7 +18,7 @@ export interface MapFound {
   readonly pinnedEntries: number | undefined;
 }
 
-export interface BpfObjectOptions {
+export interface OpenOptions {
   /** Object file. */
   readonly path: string;
   /**
@@ -26,63 +26,110 @@ export interface BpfObjectOptions {
    * `programs/<object>/`. Undefined: nothing is pinned.
    */
   readonly pinDir?: string;
-  /** max_entries of maps, by name, or who decides them; those not named keep what maps.h says. */
-  readonly mapSizes?: MapSizes | ((maps: readonly MapFound[]) => MapSizes);
+  /** The one program to load, of those that use no map; undefined: all, and the maps. */
+  readonly only?: string;
+}
+
+/** max_entries of maps, by name, or who decides them; those not named keep what maps.h says. */
+export type SizesAsked = MapSizes | ((maps: readonly MapFound[]) => MapSizes);
+
+export interface BpfObjectOptions extends OpenOptions {
+  readonly mapSizes?: SizesAsked;
+}
+
+/** What came of a load. */
+interface Loaded {
+  readonly replacedMaps: readonly string[];
+  readonly carryOver: CarryOver;
+  readonly replacedPrograms: number;
+  readonly stood: boolean;
 }
 
 /**
- * A loaded object: its maps and programs. File descriptors belong to it and go
+ * An object: its maps and programs. File descriptors belong to it and go
  * with `close`, which leaves pins and attachments alone.
  */
 export class BpfObject {
   private readonly programs = new Map<string, { readonly fd: number; readonly id: number }>();
   private closed = false;
+  private outcome: Loaded | undefined;
 
   private constructor(
     private readonly handle: number,
     readonly path: string,
-    /** Pinned maps of another shape that made room for this object's: their rows must be written again. */
-    readonly replacedMaps: readonly string[],
-    /** Brings what programs remember into the maps that came instead. */
-    readonly carryOver: CarryOver,
-    /** How many program pins changed: 0 on a restart with the same object. */
-    readonly replacedPrograms: number,
-    /** Whether what was pinned was this build already: nothing was loaded. */
-    readonly stood: boolean,
+    private readonly pinDir: string,
   ) {}
+
+  /** Reads an object file; nothing of it is in the kernel before `load`. @throws CanalError('KERNEL') */
+  static open({ path, pinDir = '', only }: OpenOptions): BpfObject {
+    const log = Buffer.alloc(1 << 16);
+    if (pinDir !== '') mkdirSync(programsOf(path, pinDir), { recursive: true, mode: 0o700 });
+    const handle = check(nativeResult('canal_object_open', path, pinDir, log, log.length), 'open', path, log);
+    if (only !== undefined) native('canal_object_only', only, handle, only);
+    return new BpfObject(handle, path, pinDir);
+  }
+
+  /** Opens and loads in one go. @throws CanalError('KERNEL') with the verifier's last lines in the message */
+  static load({ mapSizes, ...options }: BpfObjectOptions): BpfObject {
+    const object = BpfObject.open(options);
+    try {
+      object.load(mapSizes);
+      return object;
+    } catch (error) {
+      object.close();
+      throw error;
+    }
+  }
 
   /**
    * Loads and pins, or takes what is pinned where that is this very build, which spares the
    * verifier's second. Maps pinned before are taken over with their rows; one of
    * another shape is replaced by an empty one, and the programs with it: a
-   * program's tag says nothing of which maps it uses.
+   * program's tag says nothing of which maps it uses. Once only: after an error the object is of no use.
    * @throws CanalError('KERNEL') with the verifier's last lines in the message
    */
-  static load(options: BpfObjectOptions): BpfObject {
-    const { path, pinDir = '' } = options;
-    const log = Buffer.alloc(1 << 18);
-    const programDir = join(pinDir, 'programs', basename(path, '.o'));
-    if (pinDir !== '') mkdirSync(programDir, { recursive: true, mode: 0o700 });
-    const handle = check(nativeResult('canal_object_open', path, pinDir, log, log.length), 'open', path, log);
-    try {
-      const mapSizes = typeof options.mapSizes === 'function' ? options.mapSizes(mapsFound(handle, pinDir)) : options.mapSizes ?? {};
-      for (const [map, size] of Object.entries(mapSizes)) native('canal_object_map_size', map, handle, map, size);
-      const build = pinDir === '' ? undefined : new StandingBuild({ path, pinDir, programDir, maps: declaredMaps(handle).map(({ name }) => name), mapSizes });
-      if (build?.stands() === true && nativeResult('canal_object_adopt', handle, programDir) === 0) {
-        return new BpfObject(handle, path, [], new CarryOver([], () => -1), 0, true);
-      }
-      build?.forget();
-      const { replaced, carryOver, programs } = loadAndPin(handle, path, pinDir, programDir, log);
-      build?.note();
-      return new BpfObject(handle, path, replaced, carryOver, programs, false);
-    } catch (error) {
-      nativeResult('canal_object_close', handle);
-      throw error;
+  load(asked: SizesAsked = {}): void {
+    const { handle, path, pinDir } = this;
+    const mapSizes = typeof asked === 'function' ? asked(this.found()) : asked;
+    for (const [map, size] of Object.entries(mapSizes)) native('canal_object_map_size', map, handle, map, size);
+    const programDir = programsOf(path, pinDir);
+    const build = pinDir === '' ? undefined : new StandingBuild({ path, pinDir, programDir, maps: this.maps().map(({ name }) => name), mapSizes });
+    if (build?.stands() === true && nativeResult('canal_object_adopt', handle, programDir) === 0) {
+      this.outcome = { replacedMaps: [], carryOver: new CarryOver([], () => -1), replacedPrograms: 0, stood: true };
+      return;
     }
+    build?.forget();
+    this.outcome = { ...loadAndPin(handle, path, pinDir, programDir), stood: false };
+    build?.note();
+  }
+
+  get loaded(): boolean {
+    return this.outcome !== undefined;
+  }
+
+  /** Pinned maps of another shape that made room for this object's: their rows must be written again. */
+  get replacedMaps(): readonly string[] {
+    return this.done().replacedMaps;
+  }
+
+  /** Brings what programs remember into the maps that came instead. */
+  get carryOver(): CarryOver {
+    return this.done().carryOver;
+  }
+
+  /** How many program pins changed: 0 on a restart with the same object. */
+  get replacedPrograms(): number {
+    return this.done().replacedPrograms;
+  }
+
+  /** Whether what was pinned was this build already: nothing was loaded. */
+  get stood(): boolean {
+    return this.done().stood;
   }
 
   /** Descriptor of a map. */
   map(name: string): number {
+    this.done();
     return native('canal_object_map', name, this.open(), name);
   }
 
@@ -96,16 +143,32 @@ export class BpfObject {
     return program;
   }
 
-  /** Maps as declared by the object. */
+  /** Maps as declared by the object, or as large as they were asked for. */
   maps(): CanalMapInfo[] {
     return declaredMaps(this.open());
+  }
+
+  /** The same, beside what is pinned. */
+  found(): MapFound[] {
+    return this.maps().map((declared) => {
+      const fd = this.pinDir === '' ? undefined : openPinned(join(this.pinDir, declared.name));
+      if (fd === undefined) return { declared, pinnedEntries: undefined };
+      const { maxEntries: pinnedEntries } = mapInfo(fd);
+      closeFd(fd);
+      return { declared, pinnedEntries };
+    });
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.carryOver.close();
+    this.outcome?.carryOver.close();
     nativeResult('canal_object_close', this.handle);
+  }
+
+  private done(): Loaded {
+    if (this.outcome === undefined) throw new CanalError('INTERNAL', 'BPF object is not loaded', { subject: this.path });
+    return this.outcome;
   }
 
   private open(): number {
@@ -124,14 +187,17 @@ export function mountBpffs(path: string): void {
   native('canal_mount_bpffs', path, path);
 }
 
-function loadAndPin(handle: number, path: string, pinDir: string, programDir: string, log: Buffer): { readonly replaced: readonly string[]; readonly carryOver: CarryOver; readonly programs: number } {
+const programsOf = (path: string, pinDir: string): string => join(pinDir, 'programs', basename(path, '.o'));
+
+function loadAndPin(handle: number, path: string, pinDir: string, programDir: string): Omit<Loaded, 'stood'> {
+  const log = Buffer.alloc(1 << 18);
   const replaced = pinDir === '' ? [] : removeMisfits(handle, pinDir);
   if (replaced.length > 0) for (const pin of readdirSync(programDir)) rmSync(join(programDir, pin));
   check(nativeResult('canal_object_load', handle, log, log.length), 'load', path, log);
-  const programs = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, programDir);
+  const replacedPrograms = pinDir === '' ? 0 : native('canal_object_pin_programs', path, handle, programDir);
   const carryOver = new CarryOver(replaced, (map) => native('canal_object_map', map, handle, map));
   carryOver.copyConfig();
-  return { replaced: replaced.map(({ name }) => name), carryOver, programs };
+  return { replacedMaps: replaced.map(({ name }) => name), carryOver, replacedPrograms };
 }
 
 function declaredMaps(handle: number): CanalMapInfo[] {
@@ -140,16 +206,6 @@ function declaredMaps(handle: number): CanalMapInfo[] {
     nativeResult('canal_object_maps', handle, buffer, capacity, needed),
   );
   return decodeAll(canalMapInfoCodec, list.buffer, list.count);
-}
-
-function mapsFound(handle: number, pinDir: string): MapFound[] {
-  return declaredMaps(handle).map((declared) => {
-    const fd = pinDir === '' ? undefined : openPinned(join(pinDir, declared.name));
-    if (fd === undefined) return { declared, pinnedEntries: undefined };
-    const { maxEntries: pinnedEntries } = mapInfo(fd);
-    closeFd(fd);
-    return { declared, pinnedEntries };
-  });
 }
 
 function removeMisfits(handle: number, pinDir: string): ReplacedMap[] {

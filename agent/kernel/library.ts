@@ -14,6 +14,7 @@ const signatures = {
   canal_object_open: 'sspu',
   canal_object_maps: 'ipup',
   canal_object_map_size: 'isu',
+  canal_object_only: 'is',
   canal_object_load: 'ipu',
   canal_object_adopt: 'is',
   canal_object_map: 'is',

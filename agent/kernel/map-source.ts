@@ -16,8 +16,11 @@ export interface MapSource {
 export function sharedMap<K, V>(source: MapSource, name: string, key: Codec<K>, value: Codec<V>): BpfMap<K, V> {
   const object = source.objects.get(4) ?? source.objects.get(6);
   if (object === undefined) throw new CanalError('INTERNAL', 'no BPF object is loaded', { subject: name });
-  return new BpfMap(name, object.map(name), key, value, source.writes);
+  return new BpfMap(name, descriptorOf(object, name), key, value, source.writes);
 }
+
+/** A map's descriptor, from when its object is loaded. */
+export const descriptorOf = (object: BpfObject, name: string) => (): number | undefined => (object.loaded ? object.map(name) : undefined);
 
 /** The same as the map of a table: every key is in it. */
 export function shared<K, V>(map: BpfMap<K, V>): ReadonlyMap<Family, BpfMap<K, V>> {
@@ -33,7 +36,7 @@ export function familyMaps<K, V>(
 ): ReadonlyMap<Family, BpfMap<K, V>> {
   const open = (family: Family, object: BpfObject): [Family, BpfMap<K, V>] => [
     family,
-    new BpfMap(`${name}${family}`, object.map(`${name}${family}`), key(family), value(family), source.writes),
+    new BpfMap(`${name}${family}`, descriptorOf(object, `${name}${family}`), key(family), value(family), source.writes),
   ];
   return new Map([...source.objects].map(([family, object]) => open(family, object)));
 }

@@ -21,6 +21,32 @@ describe('the apply loop', () => {
     expect(world.kernel.writes).toBe(0);
   });
 
+  it('has programs loaded once, before its first write, with maps for what is wanted', () => {
+    const world = withPods();
+    world.apply();
+    expect(world.kernel.loads).toEqual([]);
+    const writesBefore: number[] = [];
+    world.kernel.load = (wanted) => {
+      world.kernel.loads.push(wanted);
+      writesBefore.push(world.kernel.writes);
+    };
+    world.apply(ISOLATED);
+    world.apply(snapshot({ pods: PODS }));
+    expect(writesBefore).toEqual([0]);
+    const [wanted] = world.kernel.loads;
+    expect(['canal_peer', 'canal_endpoint', 'canal_local'].map((table) => wanted!.get(table))).toEqual([1, 2, 3]);
+    expect(wanted!.get('canal_rule')).toBeGreaterThan(0);
+  });
+
+  it('writes nothing, and tries again, while programs cannot be loaded', () => {
+    const world = withPods();
+    world.kernel.load = () => {
+      throw new Error('the verifier says no');
+    };
+    world.apply(ISOLATED);
+    expect([world.kernel.writes, world.loop.record.error]).toEqual([0, 'the verifier says no']);
+  });
+
   it('makes overlay, pods and policy in one go, the device first and what stands on it in the next round', () => {
     const world = withPods();
     world.apply(ISOLATED);

@@ -25,9 +25,17 @@ describe('sizes of maps', () => {
     expect(plan([found('canal_peer4', HASH, 32, 16)])).toEqual({});
   });
 
+  it('of what the agent fills have room at once for half as many rows again as are known to be wanted', () => {
+    const maps = [found('canal_peer4', HASH, 32), found('canal_table', HASH, 32), found('canal_rule', LPM_TRIE, 32), found('canal_ct4', LRU_HASH, 64)];
+    const wanted = new Map([['canal_peer', 100], ['canal_table', 23], ['canal_rule', 21], ['canal_ct', 1000]]);
+    expect(plan(maps, { wanted })).toEqual({ canal_peer4: 256, canal_table: 64 });
+    expect(growthOf(wanted, new Map([['canal_peer4', 256], ['canal_table', 64], ['canal_rule', 32]]), {})).toBeUndefined();
+    expect(plan([found('canal_peer4', HASH, 32)], { wanted: new Map([['canal_peer', 1e9]]) })).toEqual({ canal_peer4: 4_194_304 });
+  });
+
   it('that were asked for are taken, and neither scaled nor grown', () => {
     const maps = [found('canal_ct4', LRU_HASH, 64), found('canal_peer4', HASH, 32, 128)];
-    expect(plan(maps, { asked: { canal_ct4: 10, canal_peer4: 20 }, grown: { canal_peer4: 256 }, scale: 4 })).toEqual({ canal_ct4: 10, canal_peer4: 20 });
+    expect(plan(maps, { asked: { canal_ct4: 10, canal_peer4: 20 }, grown: { canal_peer4: 256 }, wanted: new Map([['canal_peer', 1000]]), scale: 4 })).toEqual({ canal_ct4: 10, canal_peer4: 20 });
   });
 
   it.each([[1, 0.5], [3.4, 0.5], [3.7, 1], [7.6, 1], [15.5, 1], [27, 1], [31, 4], [62, 4], [125, 8], [1500, 8]])('with %d GB of memory are %d times the built-in ones', (gb, scale) => {

@@ -49,6 +49,8 @@ export class MemoryKernel implements NodeKernel {
     sockets: fake<SocketKey, SocketRow>('socket', (k) => `${k.program} ${k.family}`),
   } satisfies KernelTables;
   readonly families = new Set([4] as const);
+  /** What was wanted at each call of `load`. */
+  readonly loads: ReadonlyMap<string, number>[] = [];
   readonly pods: Device[] = [];
   uplink: Device = { ifindex: 2, name: 'eth0', mtu: 1500, up: true, kind: '', mac: '02:00:00:00:00:02' };
   readonly changes = new Set<Change>();
@@ -57,6 +59,10 @@ export class MemoryKernel implements NodeKernel {
   readonly epoch = { read: (): number => this.epochValue, write: (value: number): void => void (this.epochValue = value) };
   /** Grows when the overlay device is made anew. */
   overlayIfindex = 10;
+
+  load(wanted: ReadonlyMap<string, number>): void {
+    this.loads.push(wanted);
+  }
 
   devices(): readonly Device[] {
     const overlay = [...this.tables.links.rows.values()].map(({ row }) => ({ ifindex: this.overlayIfindex, name: row.name, mtu: row.mtu, up: true, kind: 'vxlan', mac: row.mac }));
