@@ -45,13 +45,16 @@ export interface LoadResult {
   readonly limits: LoadLimits;
 }
 
+/** Linux's own default, whatever this machine's is: BBR paces what it sends, and is then what is measured. */
+const CONGESTION = 'cubic';
+
 /**
  * One measurement between two namespaces of this machine.
  * @throws CanalError('KERNEL') when the tool fails
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { client, server, to, listen } = options;
-  const args = ['both', ...windowArgs(options), '--to', to, '--listen', listen, ...place('client', client), ...place('server', server)];
+  const args = ['both', ...windowArgs(options), '--congestion', CONGESTION, '--to', to, '--listen', listen, ...place('client', client), ...place('server', server)];
   return JSON.parse(await output(loadTool(), args)) as LoadResult;
 }
 

@@ -89,6 +89,8 @@ static int connected(const struct run *run, int type, struct limits *limits)
 
 	if (fd < 0)
 		die("socket");
+	if (type == SOCK_STREAM)
+		set_congestion(run, fd);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&run->to.socket, run->to.size)) {

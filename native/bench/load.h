@@ -37,6 +37,7 @@ struct run {
 	struct address listen;  // where the server answers: the same but for a service
 	struct place client, server;
 	int connections;    // of a stream
+	const char *congestion; // TCP congestion control; NULL: the namespaces' own
 	uint64_t warm_ns;   // not counted
 	uint64_t count_ns;  // counted
 	pid_t server_pid;
@@ -78,5 +79,6 @@ void load(const struct run *run, const struct shared *shared, struct result *res
 void limits_before(const struct run *run, struct limits *limits);
 void limits_after(const struct run *run, struct limits *limits);
 
+void set_congestion(const struct run *run, int fd);
 uint64_t clock_ns(void);
 void die(const char *what) __attribute__((noreturn));

@@ -2,6 +2,7 @@
 // as a server alone `listening` before it.
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,13 @@ uint64_t clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+// On the socket: a namespace may be given only what this machine allows to all (CAP_NET_ADMIN may choose any).
+void set_congestion(const struct run *run, int fd)
+{
+	if (run->congestion && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, run->congestion, strlen(run->congestion)))
+		die("TCP_CONGESTION");
 }
 
 static void enter_netns(const char *path)

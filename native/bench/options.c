@@ -10,7 +10,7 @@
 static const char *const modes[] = {"both", "serve", "ask"};
 static const char *const metrics[] = {"rr", "crr", "stream", "udp-rr", "udp-pps", "first-packet"};
 
-enum { METRIC = 256, TO, LISTEN, WARM, COUNT, CONNECTIONS, CLIENT_NETNS, SERVER_NETNS, CLIENT_CGROUP, SERVER_CGROUP, CLIENT_CPU, SERVER_CPU };
+enum { METRIC = 256, TO, LISTEN, WARM, COUNT, CONNECTIONS, CONGESTION, CLIENT_NETNS, SERVER_NETNS, CLIENT_CGROUP, SERVER_CGROUP, CLIENT_CPU, SERVER_CPU };
 
 static const struct option known[] = {
 	{"metric", required_argument, 0, METRIC},
@@ -19,6 +19,7 @@ static const struct option known[] = {
 	{"warm-ms", required_argument, 0, WARM},
 	{"count-ms", required_argument, 0, COUNT},
 	{"connections", required_argument, 0, CONNECTIONS},
+	{"congestion", required_argument, 0, CONGESTION},
 	{"client-netns", required_argument, 0, CLIENT_NETNS},
 	{"server-netns", required_argument, 0, SERVER_NETNS},
 	{"client-cgroup", required_argument, 0, CLIENT_CGROUP},
@@ -97,6 +98,7 @@ static void option(struct run *run, int which, const char *value)
 	case WARM: run->warm_ns = number(value, 0, 10000) * 1000000ull; break;
 	case COUNT: run->count_ns = number(value, 1, 60000) * 1000000ull; break;
 	case CONNECTIONS: run->connections = number(value, 1, MAX_CONNECTIONS); break;
+	case CONGESTION: run->congestion = value; break;
 	case CLIENT_NETNS: run->client.netns = value; break;
 	case SERVER_NETNS: run->server.netns = value; break;
 	case CLIENT_CGROUP: run->client.cgroup = value; break;

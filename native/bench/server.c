@@ -22,8 +22,11 @@ static int listener(const struct run *run, int type)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	if (bind(fd, (const struct sockaddr *)&run->listen.socket, run->listen.size))
 		die("bind");
-	if (type == SOCK_STREAM && listen(fd, 1024))
-		die("listen");
+	if (type == SOCK_STREAM) {
+		set_congestion(run, fd);
+		if (listen(fd, 1024))
+			die("listen");
+	}
 	return fd;
 }
 
