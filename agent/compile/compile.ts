@@ -1,10 +1,11 @@
 import { Cidr, type IpAddress } from '../base/address.js';
 import { KERNEL_VXLAN_PORT } from '../model/net-conf.js';
 import { compileConfig, type ConfigRow, type ConfigSettings } from './config.js';
-import type { AddressRow, AttachmentRow, FdbRow, NeighbourRow, NexthopRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
+import type { AddressRow, AttachmentRow, NodeFacts, PolicyState, RouteRow, VxlanLinkRow } from './desired.js';
 import { podPrograms, type EndpointState } from './endpoints/endpoints.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
 import type { OutsideDevice } from './overlay/outside.js';
+import type { PeerRows } from './overlay/peer-rows.js';
 
 /** Program at the overlay device: packets from other nodes, decapsulated. */
 export const FROM_OVERLAY = 'canal_from_ovl';
@@ -14,19 +15,16 @@ export const FROM_UPLINK = 'canal_from_upl';
 export const TO_UPLINK = 'canal_to_upl';
 
 /** Everything that the kernel should hold on this node, by table. */
-export interface DesiredState {
+export interface DesiredState extends PeerRows {
   /** False: of the overlay nothing is known (yet), and what the kernel has of one is to be left alone. */
   readonly overlayKnown: boolean;
   readonly config: ConfigRow;
-  /** Below /proc/sys; as attachments and routes, without those of pods. */
+  /** Below /proc/sys; as attachments and routes, without those of pods (and of peers). */
   readonly sysctls: readonly (readonly [string, string])[];
   readonly attachments: readonly AttachmentRow[];
   readonly links: readonly VxlanLinkRow[];
   readonly addresses: readonly AddressRow[];
-  readonly fdb: readonly FdbRow[];
-  readonly neighbours: readonly NeighbourRow[];
   readonly routes: readonly RouteRow[];
-  readonly nexthops: ReadonlyMap<string, { readonly cidr: Cidr; readonly nexthop: NexthopRow }>;
   /** canal_outside: devices with the programs of the uplink. */
   readonly outside: readonly OutsideDevice[];
   /** canal_nomasq: towards these pods keep their address. */
@@ -68,10 +66,11 @@ export function compile(input: CompileInput): DesiredState {
     attachments: [...overlayPrograms, ...outside.flatMap(programsOf), ...facts.strangers.flatMap(podPrograms)],
     links: overlay === undefined ? [] : [overlay.link],
     addresses: overlay?.addresses ?? [],
-    fdb: overlay?.fdb ?? [],
-    neighbours: overlay?.neighbours ?? [],
+    fdb: overlay?.fdb ?? NONE,
+    neighbours: overlay?.neighbours ?? NONE,
     routes: overlay?.routes ?? [],
-    nexthops: overlay?.nexthops ?? new Map(),
+    peerRoutes: overlay?.peerRoutes ?? NONE,
+    nexthops: overlay?.nexthops ?? NONE,
     outside,
     nomasq: overlay === undefined ? [] : exempt([overlay.network, ...MULTICAST, ...settings.nonMasqueradeCidrs]),
     pods,
@@ -80,6 +79,8 @@ export function compile(input: CompileInput): DesiredState {
     policy,
   };
 }
+
+const NONE = new Map<string, never>();
 
 const IP_FORWARDING = [['net/ipv4/ip_forward', '1']] as const;
 

@@ -40,7 +40,7 @@ export function metricsSource({ kernel, loop, datastore, conditions, pump }: Met
     epoch: () => kernel.epoch.read(),
     services: () => loop.services.compiler.compiled.size,
     servicesEmpty: () => loop.services.empty(),
-    problems: () => (loop.view === undefined ? 0 : loop.view.snapshot.problems.length + loop.services.compiler.problems().length + (loop.view.planned.overlay?.problems.length ?? 0)),
+    problems: () => (loop.view === undefined ? 0 : loop.view.snapshot.problems.length + loop.services.compiler.problems().length + (loop.view.planned.overlay?.problems.size ?? 0)),
     applies: () => loop.record.applies,
     eventsLost: () => (kernel.maps.full().get('events') ?? 0) + pump.unreadable,
   };

@@ -38,7 +38,7 @@ export class NodeCompiler {
     const found = endpoints.found(known.devices, settings.interfacePrefix);
     const facts = sameFacts(last?.facts, { nodeName: settings.nodeName, ...found, hostAddresses: known.hostAddresses });
     const replan = routesMoved || last?.known.node !== known.node || last.nodes !== snapshot.nodes;
-    const planned = replan ? planner.plan(snapshot, known.node.devices, known.node.addresses) : last.planned;
+    const planned = replan ? planner.plan(snapshot, known.node.devices, known.node.addresses, routesMoved) : last.planned;
     const policy = this.#policy.compile(snapshot, facts);
     const pods = this.#pods.sync({ endpoints: facts.endpoints, up: known.up, policy });
     const rest = last !== undefined && last.planned === planned && last.facts.strangers === facts.strangers && last.facts.hostAddresses === facts.hostAddresses;

@@ -3,7 +3,7 @@ import type { Problem } from '../base/errors.js';
 import { CanalError } from '../base/errors.js';
 import { parseVtepMac } from '../compile/overlay/lease.js';
 import { directObstacle } from '../compile/overlay/direct.js';
-import { compileOverlay, overlayDevice, type OverlayState, type Uplink } from '../compile/overlay/overlay.js';
+import { OverlayCompiler, overlayDevice, type OverlayState, type Uplink } from '../compile/overlay/overlay.js';
 import { outsideDevices, type OutsideDevice } from '../compile/overlay/outside.js';
 import { chooseUplink, type DeviceAddress } from '../compile/overlay/uplink.js';
 import { IpAddress as Address } from '../base/address.js';
@@ -36,51 +36,82 @@ export interface PlannerOptions {
   readonly randomMac: () => string;
 }
 
+/** What the node's own devices and routes decide, whatever other nodes there are. */
+interface Ground {
+  readonly of: readonly unknown[];
+  readonly uplink: Uplink | undefined;
+  readonly problem: Problem | undefined;
+  readonly outside: readonly OutsideDevice[];
+  readonly ipsecPolicies: number;
+  /** Of a peer's public address: whether it is a neighbour of ours (flannel asks the routing table too, compat.md 3.1). */
+  readonly onLink: (address: IpAddress) => boolean;
+}
+
 /**
- * Gathers what compileOverlay looks at. Remembers the VTEP's MAC, which never
+ * Gathers what the overlay is compiled from. Remembers the VTEP's MAC, which never
  * changes while the agent lives, and the last Node and uplink that were good: a
  * default route that is gone for a moment or a deleted Node object is no reason
- * to tear down what carries traffic (flannel does not either).
+ * to tear down what carries traffic (flannel does not either). The kernel is
+ * asked only where devices, routes or the own Node are other ones: a change of
+ * other nodes costs these.
  */
 export class OverlayPlanner {
   #vtepMac: string | undefined;
   #lastSelf: Node | undefined;
   #lastUplink: Uplink | undefined;
+  #ground: Ground | undefined;
+  #last: PlannedOverlay | undefined;
+  readonly #compiler = new OverlayCompiler();
 
   constructor(private readonly options: PlannerOptions) {}
 
-  plan(snapshot: Snapshot, devices: readonly Device[], addresses: readonly DeviceAddress[]): PlannedOverlay {
-    const none = { overlay: undefined, overlayIfindex: undefined, uplink: undefined, outside: [], directObstacle: undefined };
+  /** @param moved what the kernel says of routes or IPsec may be other than before. @returns the last plan itself where it says the same */
+  plan(snapshot: Snapshot, devices: readonly Device[], addresses: readonly DeviceAddress[], moved = true): PlannedOverlay {
+    const now = this.#plan(snapshot, devices, addresses, moved);
+    const last = this.#last;
+    const same = last !== undefined && last.problem?.message === now.problem?.message && (Object.keys(now) as (keyof PlannedOverlay)[]).every((part) => part === 'problem' || now[part] === last[part]);
+    return same ? last : (this.#last = now);
+  }
+
+  #plan(snapshot: Snapshot, devices: readonly Device[], addresses: readonly DeviceAddress[], moved: boolean): PlannedOverlay {
     const known = this.#self(snapshot);
-    if (known.self === undefined) return { ...none, problem: known.problem };
-    const { uplink, problem } = this.#uplinkOf(known.self, devices, addresses);
-    if (uplink === undefined) return { ...none, problem };
-    const outside = outsideDevices(uplink, this.options.settings.dataIfacePattern, devices, addresses);
-    const planned = { ...this.#compile(known.self, snapshot, devices, uplink), outside };
+    if (known.self === undefined) return { ...NOTHING, problem: known.problem };
+    const ground = this.#groundOf(known.self, devices, addresses, moved);
+    const { uplink, outside, problem } = ground;
+    if (uplink === undefined) return { ...NOTHING, problem };
+    const planned = { ...this.#compile(known.self, snapshot, devices, uplink, ground), outside };
     const why = known.problem ?? problem;
     if (planned.overlay === undefined || why === undefined) return planned;
     return { ...planned, problem: { ...why, message: `${why.message}; goes on with what was known before` } };
   }
 
-  #compile(self: Node, snapshot: Snapshot, devices: readonly Device[], uplink: Uplink): Omit<PlannedOverlay, 'outside'> {
-    const { netConf, settings, randomMac } = this.options;
+  #groundOf(self: Node, devices: readonly Device[], addresses: readonly DeviceAddress[], moved: boolean): Ground {
+    const of = [self, devices, addresses];
+    if (!moved && this.#ground?.of.every((part, i) => part === of[i]) === true) return this.#ground;
+    const { kernel, settings } = this.options;
+    const { uplink, problem } = this.#uplinkOf(self, devices, addresses);
+    const outside = uplink === undefined ? [] : outsideDevices(uplink, settings.dataIfacePattern, devices, addresses);
+    const onLink = (address: IpAddress): boolean => {
+      const route = kernel.routeTo(address);
+      return route !== undefined && route.gateway === undefined;
+    };
+    return (this.#ground = { of, uplink, problem, outside, ipsecPolicies: kernel.ipsecPolicies(), onLink });
+  }
+
+  #compile(self: Node, snapshot: Snapshot, devices: readonly Device[], uplink: Uplink, { onLink, ipsecPolicies }: Ground): Omit<PlannedOverlay, 'outside'> {
+    const { netConf, settings, randomMac, kernel } = this.options;
     const device = devices.find((d) => d.name === overlayDevice(netConf.backend.vni, 4) && d.kind === 'vxlan');
-    const compiled = compileOverlay({
-      self, netConf, uplink,
-      nodes: snapshot.nodes.values(),
+    const compiled = this.#compiler.compile({
+      self, netConf, uplink, onLink,
+      nodes: snapshot.nodes,
       vtepMac: (this.#vtepMac ??= device?.mac ?? parseVtepMac(self.flannelAnnotations['backend-data']) ?? randomMac()),
       overlayIfindex: device?.ifindex,
-      onLink: this.#onLink(snapshot),
       blackholeRoute: settings.blackholeRoute,
     });
     if ('field' in compiled) return { overlay: undefined, overlayIfindex: undefined, uplink, directObstacle: undefined, problem: compiled };
-    return { overlay: compiled, overlayIfindex: device?.ifindex, uplink, directObstacle: this.#directObstacle(compiled, devices, uplink), problem: undefined };
-  }
-
-  #directObstacle({ link }: OverlayState, devices: readonly Device[], uplink: Uplink): string | undefined {
-    const { kernel } = this.options;
-    const uplinkMac = devices.find((device) => device.ifindex === uplink.ifindex)?.mac ?? '';
-    return directObstacle({ uplinkMac, uplinkName: uplink.name, ipsecPolicies: kernel.ipsecPolicies(), kernelEncapsulates: kernel.encapsulates() }, link);
+    const uplinkMac = devices.find(({ ifindex }) => ifindex === uplink.ifindex)?.mac ?? '';
+    const obstacle = directObstacle({ uplinkMac, uplinkName: uplink.name, ipsecPolicies, kernelEncapsulates: kernel.encapsulates() }, compiled.link);
+    return { overlay: compiled, overlayIfindex: device?.ifindex, uplink, directObstacle: obstacle, problem: undefined };
   }
 
   /** This node's object: as it is if it has a pod CIDR, else as it was last. */
@@ -121,16 +152,6 @@ export class OverlayPlanner {
       nodePublicIp: published === undefined ? undefined : Address.parse(published),
     });
   }
-
-  /** Public addresses of peers that are neighbours of ours (flannel asks the routing table too, compat.md 3.1). */
-  #onLink(snapshot: Snapshot): ReadonlySet<string> {
-    const found = new Set<string>();
-    if (!this.options.netConf.backend.directRouting) return found;
-    for (const node of snapshot.nodes.values()) {
-      const address = node.lease?.publicIp;
-      const route = address === undefined ? undefined : this.options.kernel.routeTo(address);
-      if (route !== undefined && route.gateway === undefined) found.add(address!.text);
-    }
-    return found;
-  }
 }
+
+const NOTHING = { overlay: undefined, overlayIfindex: undefined, uplink: undefined, outside: [], directObstacle: undefined } as const;

@@ -1,15 +1,15 @@
-import type { Family, IpAddress } from '../base/address.js';
+import type { Cidr, Family, IpAddress } from '../base/address.js';
 import { changesBetween } from '../base/versioned-map.js';
 import { FROM_OVERLAY, FROM_UPLINK, TO_UPLINK, type DesiredState } from '../compile/compile.js';
 import { OVERLAY_FIELDS, type ConfigRow } from '../compile/config.js';
-import type { AttachmentRow, EndpointRow, PolicyState, RouteRow, RuleRow, Verdict } from '../compile/desired.js';
+import type { AttachmentRow, NexthopRow, PolicyState, RouteRow, RuleRow, Verdict } from '../compile/desired.js';
 import type { LocalAddress } from '../compile/endpoints/endpoints.js';
 import type { Keyed } from '../reconcile/diff.js';
 import type { Ledger } from '../reconcile/ledger.js';
 import type { AttachmentKey } from '../kernel/attachment-table.js';
 import type { RuleKey, TableKey } from '../kernel/policy-tables.js';
 import type { RouteKey } from '../kernel/route-table.js';
-import { LayeredWish } from './layered-wish.js';
+import { followed, LayeredWish } from './layered-wish.js';
 import type { Ledgers } from './ledgers.js';
 
 /**
@@ -23,54 +23,53 @@ export class Wishes {
   readonly #sources = new Map<object, unknown>();
   #policy: PolicyState | undefined;
 
-  readonly #sysctls: LayeredWish<string, string, string, string>;
-  readonly #attachments: LayeredWish<AttachmentKey, AttachmentRow, number, readonly AttachmentRow[]>;
-  readonly #routes: LayeredWish<RouteKey, RouteRow, string, RouteRow>;
-  readonly #local: LayeredWish<IpAddress, number, string, LocalAddress>;
-  #rows: ReadonlyMap<number, EndpointRow> | undefined;
+  readonly #sysctls: LayeredWish<string, string>;
+  readonly #attachments: LayeredWish<AttachmentKey, AttachmentRow>;
+  readonly #routes: LayeredWish<RouteKey, RouteRow>;
+  readonly #local: LayeredWish<IpAddress, number>;
 
   constructor(
     private readonly ledgers: Ledgers,
     private readonly families: ReadonlySet<Family>,
   ) {
-    this.#sysctls = new LayeredWish(ledgers.sysctls, (key, row) => [{ key, row }]);
-    this.#attachments = new LayeredWish(ledgers.attachments, (_ifindex, rows) => rows.map(keyed));
-    this.#routes = new LayeredWish(ledgers.routes, (_text, row) => [keyed(row)]);
-    this.#local = new LayeredWish(ledgers.local, (_text, { address, ifindex }) => [{ key: address, row: ifindex }].filter(this.#loaded));
+    this.#sysctls = new LayeredWish(ledgers.sysctls);
+    this.#attachments = new LayeredWish(ledgers.attachments);
+    this.#routes = new LayeredWish(ledgers.routes);
+    this.#local = new LayeredWish(ledgers.local);
   }
 
   want(state: DesiredState): void {
     const { ledgers } = this;
     const { pods } = state;
-    this.#sysctls.want(state.sysctls, () => state.sysctls.map(([key, row]) => ({ key, row })), pods.sysctls);
+    this.#sysctls.want(state.sysctls, () => state.sysctls.map(([key, row]) => ({ key, row })), followed(pods.sysctls, (key, row) => [{ key, row }]));
     this.#set(ledgers.config, state.config, () => [{ key: 'config' as const, row: state.config }]);
     if (state.overlayKnown) this.#overlay(state);
     else this.#holdOverlay(state);
-    this.#local.want(state.addressesHere, () => state.addressesHere.map((key) => ({ key, row: 0 })).filter(this.#loaded), pods.local);
-    follow(ledgers.endpoints, this.#rows, pods.rows, (key, row) => [{ key, row }]);
-    this.#rows = pods.rows;
+    this.#local.want(state.addressesHere, () => state.addressesHere.map((key) => ({ key, row: 0 })).filter(this.#loaded), followed(pods.local, this.#localRows));
+    this.#follow(ledgers.endpoints, pods.rows, (key, row) => [{ key, row }]);
     this.#followPolicy(state.policy);
   }
 
   #overlay(state: DesiredState): void {
     const { ledgers } = this;
-    this.#attachments.want(state.attachments, () => state.attachments.map(keyed), state.pods.attachments);
+    this.#attachments.want(state.attachments, () => state.attachments.map(keyed), followed(state.pods.attachments, (_ifindex, rows) => rows.map(keyed)));
     this.#routesBesideStrangers(state);
     this.#set(ledgers.links, state.links, () => state.links.map((row) => ({ key: row.name, row })));
     this.#set(ledgers.addresses, state.addresses, () => state.addresses.map(keyed));
-    this.#set(ledgers.fdb, state.fdb, () => state.fdb.map(keyed));
-    this.#set(ledgers.neighbours, state.neighbours, () => state.neighbours.map(keyed));
+    this.#follow(ledgers.fdb, state.fdb, (_mac, row) => [keyed(row)]);
+    this.#follow(ledgers.neighbours, state.neighbours, (_address, row) => [keyed(row)]);
+    this.#follow(ledgers.nexthops, state.nexthops, this.#nexthopRows);
     this.#set(ledgers.outside, state.outside, () => state.outside.map(({ ifindex, address4, address6 }) => ({ key: ifindex, row: { address4, address6 } })));
     this.#set(ledgers.nomasq, state.nomasq, () => state.nomasq.map((key) => ({ key, row: 0 as const })).filter(this.#loaded));
-    this.#set(ledgers.nexthops, state.nexthops, () => [...state.nexthops.values()].map(({ cidr, nexthop }) => ({ key: cidr, row: nexthop })).filter(this.#loaded));
   }
 
   /** Routes to strangers' devices stay as they are, as long as there are any. */
   #routesBesideStrangers(state: DesiredState): void {
-    const { routes, pods, strangers } = state;
-    if (strangers.size === 0) return this.#routes.want(routes, () => routes.map(keyed), pods.routes);
+    const { routes, peerRoutes, pods, strangers } = state;
+    const layers = [followed(peerRoutes, routeRows), followed(pods.routes, routeRows)];
+    if (strangers.size === 0) return this.#routes.want(routes, () => routes.map(keyed), ...layers);
     const held = [...this.ledgers.routes.actual().values()].filter(({ row }) => strangers.has(row.ifindex));
-    this.#routes.want(held, () => [...held, ...routes.map(keyed)], pods.routes);
+    this.#routes.want(held, () => [...held, ...routes.map(keyed)], ...layers);
   }
 
   /** Leaves alone what a predecessor, or this agent before, made of the overlay; in shared tables, what is no pod's. */
@@ -109,11 +108,21 @@ export class Wishes {
     this.#policy = policy;
   }
 
+  /** Makes a wish that was one version of a map into another, or into all of it. */
+  #follow<K, V, Key, Row>(ledger: Ledger<Key, Row>, now: ReadonlyMap<K, V>, rowsOf: (key: K, value: V) => Keyed<Key, Row>[]): void {
+    follow(ledger, this.#sources.get(ledger) as ReadonlyMap<K, V> | undefined, now, rowsOf);
+    this.#sources.set(ledger, now);
+  }
+
   #set<Key, Row>(ledger: Ledger<Key, Row>, source: unknown, rows: () => Iterable<Keyed<Key, Row>>): void {
     if (this.#sources.get(ledger) === source) return;
     ledger.want(rows());
     this.#sources.set(ledger, source);
   }
+
+  readonly #localRows = (_text: string, { address, ifindex }: LocalAddress): Keyed<IpAddress, number>[] => [{ key: address, row: ifindex }].filter(this.#loaded);
+
+  readonly #nexthopRows = (_text: string, { cidr, nexthop }: { readonly cidr: Cidr; readonly nexthop: NexthopRow }): Keyed<Cidr, NexthopRow>[] => [{ key: cidr, row: nexthop }].filter(this.#loaded);
 
   readonly #loaded = ({ key }: { readonly key: { readonly family: Family } }): boolean => this.families.has(key.family);
 }
@@ -121,11 +130,12 @@ export class Wishes {
 /** A row that has its key among its fields. */
 const keyed = <T>(row: T): Keyed<T, T> => ({ key: row, row });
 
-const allRoutes = ({ routes, pods }: DesiredState): Keyed<RouteRow, RouteRow>[] => [...routes, ...pods.routes.values()].map(keyed);
+const routeRows = (_text: string, row: RouteRow): Keyed<RouteKey, RouteRow>[] => [keyed(row)];
+
+const allRoutes = ({ routes, peerRoutes, pods }: DesiredState): Keyed<RouteRow, RouteRow>[] => [...routes, ...peerRoutes.values(), ...pods.routes.values()].map(keyed);
 
 const OVERLAY_PROGRAMS: ReadonlySet<string> = new Set([FROM_OVERLAY, FROM_UPLINK, TO_UPLINK]);
 
-/** Makes a wish that was one version of a map into another, or into all of it. */
 function follow<K, V, Key, Row>(ledger: Ledger<Key, Row>, before: ReadonlyMap<K, V> | undefined, now: ReadonlyMap<K, V>, rowsOf: (key: K, value: V) => Keyed<Key, Row>[]): void {
   if (before === undefined) return ledger.want([...now].flatMap(([key, value]) => rowsOf(key, value)));
   for (const [key, was, is] of changesBetween(before, now)) {

@@ -1,9 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { addressBytes, type Cidr, type Family, type IpAddress } from '../../base/address.js';
 import type { Problem } from '../../base/errors.js';
 import type { NetConf } from '../../model/net-conf.js';
 import type { Node } from '../../model/objects.js';
-import type { AddressRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, VxlanLinkRow } from '../desired.js';
-import { backendData, peerLeases, type PeerLease } from './lease.js';
+import type { AddressRow, RouteRow, VxlanLinkRow } from '../desired.js';
+import { backendData } from './lease.js';
+import { PeerRowCompiler, plainRoute, type PeerRows } from './peer-rows.js';
+import { PeerCompiler } from './peers.js';
 
 /** The device that carries the overlay, as the kernel has it now. */
 export interface Uplink {
@@ -18,27 +21,25 @@ export interface Uplink {
 
 export interface OverlayInput {
   readonly self: Node;
-  readonly nodes: Iterable<Node>;
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, Node>;
   readonly netConf: NetConf;
   readonly uplink: Uplink;
   /** MAC of our VTEP: the existing device's, else the published one, else new (flannel pkg/backend/vxlan). */
   readonly vtepMac: string;
   /** ifindex of the overlay device; undefined while it does not exist: everything on it waits. */
   readonly overlayIfindex: number | undefined;
-  /** Public addresses that the kernel reaches without a gateway (DirectRouting). */
-  readonly onLink: ReadonlySet<string>;
+  /** Whether the kernel reaches a public address without a gateway (DirectRouting); its answers hold for as long as it is the same function. */
+  readonly onLink: (address: IpAddress) => boolean;
   readonly blackholeRoute: boolean;
 }
 
-/** What the overlay wants of the kernel and of this node's object. */
-export interface OverlayState {
+/** What the overlay wants of the kernel and of this node's object. What did not change is the same object as in the state before. */
+export interface OverlayState extends PeerRows {
   readonly link: VxlanLinkRow;
   readonly addresses: readonly AddressRow[];
-  readonly fdb: readonly FdbRow[];
-  readonly neighbours: readonly NeighbourRow[];
+  /** Beside those to peers. */
   readonly routes: readonly RouteRow[];
-  /** canal_route4: keyed by Cidr.text. */
-  readonly nexthops: ReadonlyMap<string, { readonly cidr: Cidr; readonly nexthop: NexthopRow }>;
   /** Annotations to publish, without prefix (compat.md 1.1). */
   readonly annotations: Readonly<Record<string, string>>;
   /** This node's pod CIDR. */
@@ -46,7 +47,8 @@ export interface OverlayState {
   readonly network: Cidr;
   /** For pods: what fits into the overlay. */
   readonly mtu: number;
-  readonly problems: readonly Problem[];
+  /** Of peers, by node. */
+  readonly problems: ReadonlyMap<string, Problem>;
 }
 
 /** Outer headers: Ethernet 14, IP 20 or 40, UDP 8, VXLAN 8. flannel takes 50 for both; IPv6 really needs 70 (compat.md 13.2). */
@@ -54,116 +56,77 @@ export const vxlanOverhead = (family: Family): number => (family === 4 ? 50 : 70
 
 export const overlayDevice = (vni: number, family: Family): string => (family === 4 ? `flannel.${vni}` : `flannel-v6.${vni}`);
 
-const RTPROT_BOOT = 3;
+/** The same from nothing. */
+export const compileOverlay = (input: OverlayInput): OverlayState | Problem => new OverlayCompiler().compile(input);
 
 /**
  * flannel's vxlan backend as desired state (pkg/backend/vxlan; compat.md 3.1).
- * Returns the reason where there is nothing to build: no pod CIDR yet, or one
- * outside the network (flannel exits there; we wait, and say so).
+ * A change of a node costs that node. The memory never changes the answer.
  */
-export function compileOverlay(input: OverlayInput): OverlayState | Problem {
-  const { self, netConf, uplink } = input;
-  const network = netConf.network;
-  const object = `Node ${self.name}`;
-  if (network === undefined) return { object: 'net-conf.json', field: 'EnableIPv4', message: 'IPv6-only overlays are not supported' };
-  const family = network.family;
-  const subnet = self.podCidrs.findLast((c) => c.family === family);
-  if (subnet === undefined) return { object, field: 'spec.podCIDR', message: `pod cidr not assigned` };
-  if (!network.covers(subnet)) return { object, field: 'spec.podCIDR', message: `${subnet.text} is outside Network ${network.text}` };
+export class OverlayCompiler {
+  readonly #rows = new PeerRowCompiler();
+  #peers: { readonly of: string; readonly compiler: PeerCompiler } | undefined;
+  #last: OverlayState | undefined;
 
-  const { leases, problems } = peerLeases(input.nodes, self, family);
-  const base = netConf.backend.mtu === 0 ? uplink.mtu : netConf.backend.mtu;
-  const mtu = base - vxlanOverhead(family);
-  const link: VxlanLinkRow = {
-    name: overlayDevice(netConf.backend.vni, family),
-    vni: netConf.backend.vni,
-    port: netConf.backend.port,
-    local: uplink.externalAddress,
-    lowerIfindex: uplink.ifindex,
-    learning: netConf.backend.learning,
-    gbp: netConf.backend.gbp,
-    mtu,
-    mac: input.vtepMac,
-  };
-  return {
-    link,
-    ...peerRows(input, leases, subnet),
-    annotations: annotations(input),
-    subnet,
-    network,
-    mtu,
-    problems,
-  };
+  /** @returns the reason where there is nothing to build: no pod CIDR yet, or one outside the network (flannel exits there; we wait, and say so) */
+  compile(input: OverlayInput): OverlayState | Problem {
+    const { self, netConf } = input;
+    const { network } = netConf;
+    const object = `Node ${self.name}`;
+    if (network === undefined) return { object: 'net-conf.json', field: 'EnableIPv4', message: 'IPv6-only overlays are not supported' };
+    const subnet = self.podCidrs.findLast((c) => c.family === network.family);
+    if (subnet === undefined) return { object, field: 'spec.podCIDR', message: `pod cidr not assigned` };
+    if (!network.covers(subnet)) return { object, field: 'spec.podCIDR', message: `${subnet.text} is outside Network ${network.text}` };
+
+    const { leases, problems } = this.#peersOf(self, network.family).sync(input.nodes);
+    const direct = netConf.backend.directRouting ? input.onLink : NEVER;
+    const rows = this.#rows.sync(leases, { overlayIfindex: input.overlayIfindex, direct });
+    return (this.#last = kept(this.#last, { ...ownParts(input, subnet), ...rows, subnet, network, problems }));
+  }
+
+  #peersOf(self: Node, family: Family): PeerCompiler {
+    const own = self.podCidrs.filter((c) => c.family === family);
+    const of = [self.name, family, ...own.map(({ text }) => text)].join(' ');
+    if (this.#peers?.of !== of) this.#peers = { of, compiler: new PeerCompiler(self.name, own, family) };
+    return this.#peers.compiler;
+  }
 }
 
-type PeerRows = Pick<OverlayState, 'addresses' | 'fdb' | 'neighbours' | 'routes' | 'nexthops'>;
+const NEVER = (): boolean => false;
 
-function peerRows(input: OverlayInput, leases: readonly PeerLease[], subnet: Cidr): PeerRows {
-  const ifindex = input.overlayIfindex;
-  const direct = (lease: PeerLease): boolean => input.netConf.backend.directRouting && input.onLink.has(lease.publicAddress.text);
-  const tunnelled = ifindex === undefined ? [] : leases.filter((l) => !direct(l));
-  const rows = tunnelled.map((lease) => tunnelRows(lease, ifindex!));
-  const routes = [
-    ...rows.map((row) => row.route),
-    ...leases.filter(direct).map((l) => ({ ...route(l.subnet, 0), gateway: l.publicAddress })),
-    ...(input.blackholeRoute ? [{ ...route(subnet, 0), type: 'blackhole' as const }] : []),
-  ];
-  const reachable = leases.filter((l) => ifindex !== undefined || direct(l));
+/** What does not depend on other nodes. */
+function ownParts(input: OverlayInput, subnet: Cidr): Pick<OverlayState, 'link' | 'addresses' | 'routes' | 'annotations' | 'mtu'> {
+  const { uplink, overlayIfindex: ifindex } = input;
+  const { backend } = input.netConf;
+  const mtu = (backend.mtu === 0 ? uplink.mtu : backend.mtu) - vxlanOverhead(subnet.family);
   return {
+    mtu,
+    link: {
+      name: overlayDevice(backend.vni, subnet.family),
+      vni: backend.vni,
+      port: backend.port,
+      local: uplink.externalAddress,
+      lowerIfindex: uplink.ifindex,
+      learning: backend.learning,
+      gbp: backend.gbp,
+      mtu,
+      mac: input.vtepMac,
+    },
     addresses: ifindex === undefined ? [] : [{ ifindex, address: subnet.address, prefixLength: addressBytes(subnet.family) * 8 }],
-    fdb: rows.map((row) => row.fdb),
-    neighbours: rows.map((row) => row.neighbour),
-    routes,
-    nexthops: new Map(reachable.map((l) => [l.subnet.text, { cidr: l.subnet, nexthop: direct(l) ? nexthop(l, true, ifindex) : tunnelRows(l, ifindex!).nexthop }])),
+    routes: input.blackholeRoute ? [{ ...plainRoute(subnet), type: 'blackhole' }] : [],
+    annotations: annotations(input),
   };
 }
 
-/** A peer's rows; as long as its lease and our device are the same, so are they. */
-interface TunnelRows {
-  readonly ifindex: number;
-  readonly fdb: FdbRow;
-  readonly neighbour: NeighbourRow;
-  readonly route: RouteRow;
-  readonly nexthop: NexthopRow;
+/** Each part, and the whole, is the last one's where it says the same. Peers' rows are by identity: comparing them would look at all nodes. */
+function kept(last: OverlayState | undefined, now: OverlayState): OverlayState {
+  if (last === undefined) return now;
+  const part = <K extends (typeof SMALL)[number]>(key: K): Pick<OverlayState, K> => ({ [key]: isDeepStrictEqual(last[key], now[key]) ? last[key] : now[key] }) as Pick<OverlayState, K>;
+  const state = SMALL.reduce((sum, key) => ({ ...sum, ...part(key) }), now);
+  return (Object.keys(state) as (keyof OverlayState)[]).every((key) => state[key] === last[key]) ? last : state;
 }
 
-const known = new WeakMap<PeerLease, TunnelRows>();
-
-function tunnelRows(lease: PeerLease, ifindex: number): TunnelRows {
-  const before = known.get(lease);
-  if (before?.ifindex === ifindex) return before;
-  const { subnet, vtepMac: mac, publicAddress: destination } = lease;
-  const now: TunnelRows = {
-    ifindex,
-    fdb: { ifindex, mac, destination },
-    neighbour: { ifindex, address: subnet.address, mac },
-    route: { ...route(subnet, ifindex), gateway: subnet.address, onlink: true },
-    nexthop: nexthop(lease, false, ifindex),
-  };
-  known.set(lease, now);
-  return now;
-}
-
-const route = (destination: Cidr, ifindex: number): RouteRow => ({
-  destination,
-  ifindex,
-  gateway: undefined,
-  onlink: false,
-  scope: 'universe',
-  type: 'unicast',
-  metric: 0,
-  protocol: RTPROT_BOOT,
-});
-
-function nexthop(lease: PeerLease, direct: boolean, ifindex: number | undefined): NexthopRow {
-  return {
-    kind: direct ? 'direct' : 'overlay',
-    ifindex: direct ? 0 : ifindex!,
-    gateway: direct ? lease.publicAddress : lease.subnet.address,
-    vtepAddress: lease.publicAddress,
-    vtepMac: lease.vtepMac,
-  };
-}
+const SMALL = ['link', 'addresses', 'routes', 'annotations', 'subnet', 'network'] as const satisfies readonly (keyof OverlayState)[];
 
 /** What flannel writes on its node, and nothing where it would write nothing (compat.md 1.1, 1.3). */
 function annotations(input: OverlayInput): Readonly<Record<string, string>> {

@@ -1,7 +1,9 @@
 import { VERSION } from '../../base/version.js';
 import { KERNEL_VXLAN_PORT } from '../../model/net-conf.js';
+import type { Problem } from '../../base/errors.js';
 import type { ApplyView, OverlayView, StatusView } from '../../observe/views.js';
 import { listChains } from '../../kernel/netfilter.js';
+import type { AppliedView } from '../apply-loop.js';
 import { predecessorProblems } from '../predecessor.js';
 import { overlayPath } from './overlay-path.js';
 import type { AdminSources } from './sources.js';
@@ -9,7 +11,7 @@ import type { AdminSources } from './sources.js';
 export function statusView(sources: AdminSources): StatusView {
   const { settings, loop, startedMs } = sources;
   const { view } = loop;
-  const problems = view === undefined ? [] : [...view.snapshot.problems, ...loop.services.compiler.problems(), ...(view.planned.overlay?.problems ?? []), ...(view.planned.problem === undefined ? [] : [view.planned.problem]), ...sources.strangers(), ...predecessorProblems(settings.nodeName, listChains())];
+  const problems = view === undefined ? [] : [...view.snapshot.problems, ...loop.services.compiler.problems(), ...peerProblems(view), ...(view.planned.problem === undefined ? [] : [view.planned.problem]), ...sources.strangers(), ...predecessorProblems(settings.nodeName, listChains())];
   return {
     version: VERSION,
     node: settings.nodeName,
@@ -22,6 +24,11 @@ export function statusView(sources: AdminSources): StatusView {
     apply: applyView(sources),
     problems,
   };
+}
+
+/** In the order of nodes' names. */
+function peerProblems({ planned }: AppliedView): Problem[] {
+  return [...(planned.overlay?.problems.entries() ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem);
 }
 
 function overlayView({ loop, settings }: AdminSources): OverlayView | null {

@@ -49,12 +49,12 @@ function canal(): OverlayState {
   const address = IpAddress.parse('172.30.0.13')!;
   const state = compileOverlay({
     self,
-    nodes: [self, ...peers],
+    nodes: new Map([self, ...peers].map((each) => [each.name, each])),
     netConf: parseNetConf(NET_CONF, 'net-conf.json'),
     uplink: { ifindex: 2, name: 'eth0', mtu: 1500, address, externalAddress: address },
     vtepMac: parseVtepMac(self.flannelAnnotations['backend-data'])!,
     overlayIfindex: 3,
-    onLink: new Set(),
+    onLink: () => false,
     blackholeRoute: false,
   });
   if ('field' in state) throw new Error(state.message);
@@ -72,11 +72,11 @@ describe('in place of the flanneld that was seen, canal', () => {
   });
 
   it('wants the same FDB, neighbours and routes', () => {
-    expect(state.fdb.map((f) => `${f.mac} dst ${f.destination.text} self permanent`)).toEqual(FDB);
-    expect(state.neighbours.map((n) => `${n.address.text} lladdr ${n.mac} PERMANENT`)).toEqual(NEIGHBOURS);
+    expect([...state.fdb.values()].map((f) => `${f.mac} dst ${f.destination.text} self permanent`)).toEqual(FDB);
+    expect([...state.neighbours.values()].map((n) => `${n.address.text} lladdr ${n.mac} PERMANENT`)).toEqual(NEIGHBOURS);
     const scope = { universe: 'global', link: 'link' };
     expect(
-      state.routes.map((r) => `${r.type} ${r.destination.text} via ${r.gateway!.text} dev ${DEVICES.get(r.ifindex)} proto ${r.protocol === 3 ? 'boot' : r.protocol} scope ${scope[r.scope]}${r.onlink ? ' onlink' : ''}`),
+      [...state.peerRoutes.values(), ...state.routes].map((r) => `${r.type} ${r.destination.text} via ${r.gateway!.text} dev ${DEVICES.get(r.ifindex)} proto ${r.protocol === 3 ? 'boot' : r.protocol} scope ${scope[r.scope]}${r.onlink ? ' onlink' : ''}`),
     ).toEqual(ROUTES);
   });
 

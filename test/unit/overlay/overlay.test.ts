@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Cidr, IpAddress } from '../../../agent/base/address.js';
-import { compileOverlay, type OverlayInput, type OverlayState } from '../../../agent/compile/overlay/overlay.js';
+import { compileOverlay, type OverlayInput } from '../../../agent/compile/overlay/overlay.js';
 import { parseVtepMac } from '../../../agent/compile/overlay/lease.js';
 import { subnetFileText } from '../../../agent/compile/overlay/subnet-file.js';
 import { parseNetConf } from '../../../agent/daemon/settings/net-conf.js';
@@ -28,20 +28,22 @@ const peer = node('n2', '10.42.1.0/24', '172.30.0.12', '22:ad:d0:5c:80:d5');
 
 const input = (nodes: Node[], over: Partial<OverlayInput> = {}): OverlayInput => ({
   self,
-  nodes: [self, ...nodes],
+  nodes: new Map([self, ...nodes].map((each) => [each.name, each])),
   netConf: netConf(),
   uplink: { ifindex: 2, name: 'eth0', mtu: 1500, address: ip('172.30.0.11'), externalAddress: ip('172.30.0.11') },
   vtepMac: 'ae:ed:5f:f9:41:ad',
   overlayIfindex: 9,
-  onLink: new Set(),
+  onLink: () => false,
   blackholeRoute: false,
   ...over,
 });
 
-const state = (i: OverlayInput): OverlayState => {
+/** Rows of peers as lists, routes with those of the node itself. */
+const state = (i: OverlayInput) => {
   const result = compileOverlay(i);
   if (!('link' in result)) throw new Error(`${result.object} ${result.field}: ${result.message}`);
-  return result;
+  const { fdb, neighbours, peerRoutes, routes, nexthops, problems, ...rest } = result;
+  return { ...rest, fdb: [...fdb.values()], neighbours: [...neighbours.values()], routes: [...peerRoutes.values(), ...routes], nexthops, problems: [...problems.values()] };
 };
 
 describe('the overlay', () => {
@@ -78,7 +80,7 @@ describe('the overlay', () => {
 
   it('routes an on-link peer directly when DirectRouting says so, and no other', () => {
     const far = node('n3', '10.42.2.0/24', '192.0.2.3', '22:ad:d0:5c:80:d6');
-    const direct = { netConf: netConf('{"Type":"vxlan","DirectRouting":true}'), onLink: new Set(['172.30.0.12']) };
+    const direct = { netConf: netConf('{"Type":"vxlan","DirectRouting":true}'), onLink: ({ text }: IpAddress) => text === '172.30.0.12' };
     const s = state(input([peer, far], direct));
     expect(s.neighbours.map((n) => n.address.text)).toEqual(['10.42.2.0']);
     expect(s.fdb.map((f) => f.destination.text)).toEqual(['192.0.2.3']);
