@@ -256,6 +256,7 @@ enum canal_full {
 //   externalIP, LB  inside  address           all endpoints
 //                   outside address           set by externalTrafficPolicy
 //   NodePort        inside  0                 all endpoints
+//                   node    0                 all endpoints, other nodes' by their node's address and node port (externalTrafficPolicy Local alone; so the two above)
 //                   outside 0                 set by externalTrafficPolicy
 //   hostPort        both    0, or its hostIP  the pod alone
 //
@@ -267,11 +268,13 @@ enum canal_front_flags {
 	FRONT_DROP_EMPTY = 1,    // without backends: dropped, not refused (a Local policy with endpoints elsewhere)
 	FRONT_SOURCE_RANGES = 2, // only clients with a row in canal_range*; written before the front. Not asked of the node's own processes
 	FRONT_HASH = 4,          // slot by a hash of the packet's ends that is the same on every node (Maglev tables: slots repeat backends), not at random. Sockets take random ones
+	FRONT_NODE_APART = 8,    // of FRONT_INSIDE: the node's own processes have a row of FRONT_NODE with the same key
 };
 
 enum canal_front_scope {
 	FRONT_INSIDE = 0,  // for what pods and the node's own processes send
 	FRONT_OUTSIDE = 1, // for what comes in over the uplink
+	FRONT_NODE = 2,    // for the node's own processes, where FRONT_INSIDE says FRONT_NODE_APART
 };
 
 // canal_front4/6 (hash): canal_front_key4/6 -> front.

@@ -172,6 +172,20 @@ static __always_inline bool sock_is_node(struct bpf_sock_addr *ctx, const struct
 	return config->host_netns && bpf_get_netns_cookie(ctx) == config->host_netns;
 }
 
+// The row for who asks: the node's own processes may have one of their own.
+static __always_inline const struct canal_front *sock_front(struct bpf_sock_addr *ctx, const struct canal_config *config,
+							     const struct FAMILY_STRUCT(canal_backend) *service, __u32 protocol)
+{
+	bool node = sock_is_node(ctx, config);
+	enum service_rows rows = node ? SERVICE_LOOPBACK : SERVICE_NODE;
+	const struct canal_front *front = service_front(&service->addr, service->port_be, protocol, FRONT_INSIDE, rows), *own;
+
+	if (!front || !node || !(front->flags & FRONT_NODE_APART))
+		return front;
+	own = service_front(&service->addr, service->port_be, protocol, FRONT_NODE, rows);
+	return own ? own : front; // read between two writes
+}
+
 static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, bool connects)
 {
 	const struct canal_config *config = config_get();
@@ -183,8 +197,7 @@ static __always_inline int sock_request(struct bpf_sock_addr *ctx, bool mapped, 
 	if (!config || !(config->flags & CONFIG_SERVICES) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
 	    !sock_peer(ctx, &service, mapped))
 		return SOCK_PASS;
-	front = service_front(&service.addr, service.port_be, protocol, FRONT_INSIDE,
-			      sock_is_node(ctx, config) ? SERVICE_LOOPBACK : SERVICE_NODE);
+	front = sock_front(ctx, config, &service, protocol);
 	if (!front)
 		return SOCK_PASS;
 	// A pod's packets show its address; the node itself is not asked.

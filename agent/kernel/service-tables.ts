@@ -1,5 +1,5 @@
 import { Cidr, IpAddress, type Family } from '../base/address.js';
-import { backText, frontText, liveText, rangeText, sameFront, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type LiveKey, type RangeKey } from '../compile/services/rows.js';
+import { backText, frontText, liveText, rangeText, sameFront, type BackendAddress, type BackKey, type FrontKey, type FrontRow, type FrontScope, type LiveKey, type RangeKey } from '../compile/services/rows.js';
 import {
   canalBackend4Codec, canalBackend6Codec, canalBackKeyCodec, canalFrontCodec, CanalFrontFlags, canalFrontKey4Codec, canalFrontKey6Codec, CanalFrontScope, canalLiveKey4Codec, canalLiveKey6Codec, canalRangeKey4Codec, canalRangeKey6Codec,
   type CanalBackend4, type CanalBackKey, type CanalFront, type CanalFrontKey4, type CanalLiveKey4, type CanalRangeKey4,
@@ -22,12 +22,12 @@ export function frontTable(source: MapSource): FrontTable {
       keyText: frontText,
       equal: sameFront,
       familyOf: (key) => key.address.family,
-      encodeKey: ({ address, port, protocol, scope }) => ({ addr: { word: address.bytes }, port, protocol, scope: scope === 'inside' ? CanalFrontScope.FRONT_INSIDE : CanalFrontScope.FRONT_OUTSIDE }),
+      encodeKey: ({ address, port, protocol, scope }) => ({ addr: { word: address.bytes }, port, protocol, scope: SCOPES[scope] }),
       encodeRow: (row) => ({ service: row.service, backends: row.backends, affinityS: row.affinityS, flags: FLAGS.reduce((flags, [name, bit]) => (row[name] ? flags | bit : flags), 0) }),
-      decodeKey: ({ addr, port, protocol, scope }) => ({ address: IpAddress.fromBytes(addr.word), port, protocol, scope: scope === CanalFrontScope.FRONT_INSIDE ? 'inside' : 'outside' }),
+      decodeKey: ({ addr, port, protocol, scope }) => ({ address: IpAddress.fromBytes(addr.word), port, protocol, scope: scopeOf(scope) }),
       decodeRow: ({ service, backends, affinityS, flags }) => {
         const has = (bit: number): boolean => (flags & bit) !== 0;
-        return { service, backends, affinityS, dropEmpty: has(CanalFrontFlags.FRONT_DROP_EMPTY), sourceRanges: has(CanalFrontFlags.FRONT_SOURCE_RANGES), hashed: has(CanalFrontFlags.FRONT_HASH) };
+        return { service, backends, affinityS, dropEmpty: has(CanalFrontFlags.FRONT_DROP_EMPTY), sourceRanges: has(CanalFrontFlags.FRONT_SOURCE_RANGES), hashed: has(CanalFrontFlags.FRONT_HASH), nodeApart: has(CanalFrontFlags.FRONT_NODE_APART) };
       },
     },
     familyMaps(source, 'canal_front', frontKeyCodec, () => canalFrontCodec),
@@ -38,7 +38,11 @@ const FLAGS = [
   ['dropEmpty', CanalFrontFlags.FRONT_DROP_EMPTY],
   ['sourceRanges', CanalFrontFlags.FRONT_SOURCE_RANGES],
   ['hashed', CanalFrontFlags.FRONT_HASH],
+  ['nodeApart', CanalFrontFlags.FRONT_NODE_APART],
 ] as const;
+
+const SCOPES: Readonly<Record<FrontScope, number>> = { inside: CanalFrontScope.FRONT_INSIDE, outside: CanalFrontScope.FRONT_OUTSIDE, node: CanalFrontScope.FRONT_NODE };
+const scopeOf = (number: number): FrontScope => (Object.keys(SCOPES) as FrontScope[]).find((scope) => SCOPES[scope] === number) ?? 'outside';
 
 /** canal_range4/6: (set, prefix) of clients that may use fronts which ask; the row says nothing. */
 export type RangeTable = MapTable<RangeKey, 0, CanalRangeKey4, number>;

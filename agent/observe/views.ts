@@ -183,8 +183,8 @@ export interface ServiceFrontendView {
   readonly kind: 'clusterIp' | 'loadBalancer' | 'externalIp' | 'nodePort' | 'hostPort';
   /** That the kernel chooses from. */
   readonly backends: number;
-  /** Whose packets: those of pods and of the node itself, or what comes in over the uplink. */
-  readonly from: 'inside' | 'outside';
+  /** Whose packets: those of pods and of the node itself, what comes in over the uplink, or those of the node itself where they are apart. */
+  readonly from: 'inside' | 'outside' | 'node';
   /** `in force`, or what is not as it should be. */
   readonly kernel: string;
 }
@@ -233,8 +233,8 @@ export interface TranslationView {
   /** `NAMESPACE/NAME`; of a Pod for its hostPort. */
   readonly service: string;
   readonly frontend: string;
-  /** Whose packet: of pods and the node itself, or come in over the uplink. */
-  readonly from: 'inside' | 'outside';
+  /** Whose packet: of pods and the node itself, come in over the uplink, or of the node itself where that is apart. */
+  readonly from: 'inside' | 'outside' | 'node';
   /** All that may be chosen. None: see outcome. */
   readonly backends: readonly string[];
   /** `translated`, `refused`, `dropped` (without backends) or `denied` (not in the source ranges). */

@@ -41,12 +41,12 @@ const front = (address: string, port: number, scope: 'inside' | 'outside' = 'ins
 tolerantTableContract('canal_front', () => ({
   table: frontTable(source),
   rows: [
-    { key: front('10.96.0.1', 80), row: { service: 2n ** 64n - 1n, backends: 5000, affinityS: 10_800, dropEmpty: false, sourceRanges: false, hashed: false } },
-    { key: front('10.96.0.1', 65_535), row: { service: 1n, backends: 0, affinityS: 0, dropEmpty: true, sourceRanges: true, hashed: true } },
-    { key: front('10.96.0.1', 80, 'outside'), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false } },
-    { key: front('fd00::1', 80), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false } },
+    { key: front('10.96.0.1', 80), row: { service: 2n ** 64n - 1n, backends: 5000, affinityS: 10_800, dropEmpty: false, sourceRanges: false, hashed: false, nodeApart: false } },
+    { key: front('10.96.0.1', 65_535), row: { service: 1n, backends: 0, affinityS: 0, dropEmpty: true, sourceRanges: true, hashed: true, nodeApart: true } },
+    { key: front('10.96.0.1', 80, 'outside'), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false, nodeApart: false } },
+    { key: front('fd00::1', 80), row: { service: 1n, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false, nodeApart: false } },
   ],
-  changed: { key: front('10.96.0.1', 80), row: { service: 7n, backends: 0, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false } },
+  changed: { key: front('10.96.0.1', 80), row: { service: 7n, backends: 0, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false, nodeApart: false } },
 }));
 
 it('canal_range keeps rows of both families, by set and prefix', () => {

@@ -20,6 +20,7 @@ const SOURCES: Readonly<Record<Client, ProbeSource>> = {
   'pod, same node': { namespace: 'shop', pod: 'near' },
   'pod, other node': { namespace: 'shop', pod: 'far' },
   'the node': { node: 1 },
+  'the other node': { node: 2 },
   'outside': { outside: true },
 };
 
@@ -62,7 +63,7 @@ interface ServiceSpec {
 }
 const specOf = (policy: Policy): ServiceSpec => lab.caches.services.get(`shop/${policy.toLowerCase()}`)!.spec as unknown as ServiceSpec;
 
-const nodeOf = (client: Client): 1 | 2 => (client === 'pod, other node' ? 2 : 1);
+const nodeOf = (client: Client): 1 | 2 => (client === 'pod, other node' || client === 'the other node' ? 2 : 1);
 
 function target(policy: Policy, door: Door, client: Client, protocol: Protocol): { address: string; port: number; protocol: Protocol } {
   const { clusterIP, ports } = specOf(policy);
@@ -81,7 +82,7 @@ function target(policy: Policy, door: Door, client: Client, protocol: Protocol):
 const clientAddress = (client: Client): string => {
   const source = SOURCES[client];
   if ('outside' in source) return OUTSIDE_ADDRESS;
-  return 'node' in source ? lab.node(1).address : addressOf(lab, `${source.namespace}/${source.pod}`);
+  return 'node' in source ? lab.node(source.node).address : addressOf(lab, `${source.namespace}/${source.pod}`);
 };
 
 /** flannel gives the overlay device the first address of the node's pod CIDR. */
@@ -95,7 +96,7 @@ function answer(policy: Policy, door: Door, client: Client, protocol: Protocol):
     case 'client': return `web ${clientAddress(client)}`;
     case 'node': return `web ${lab.node(nodeOf(client)).address}`;
     case 'asked': return `web ${address}`;
-    case 'overlay': return `web ${overlayAddress(asked)}`;
+    case 'overlay': return `web ${overlayAddress(asked || nodeOf(client))}`;
     case 'drop': return 'timeout';
     case 'none': return 'timeout';
   }
@@ -123,6 +124,9 @@ describe('what is shown of it', () => {
     expect(await trace(1, OUTSIDE_ADDRESS, lab.node(1).address, nodePort)).toMatchObject({ service: 'shop/cluster', frontend: `*:${nodePort}`, from: 'outside', outcome: 'translated', traced: web, agrees: true });
     expect(await trace(2, OUTSIDE_ADDRESS, lab.node(2).address, local)).toMatchObject({ service: 'shop/local', from: 'outside', outcome: 'dropped', agrees: true });
     expect(await trace(1, 'shop/near', lab.node(1).address, HOST_PORTS.TCP)).toMatchObject({ service: 'shop/web', from: 'inside', traced: web, agrees: true });
+    for (const [address, port] of [[lab.node(2).address, local], [OUTER.Local[1], 80]] as const) {
+      expect(await trace(2, lab.node(2).address, address, port)).toMatchObject({ service: 'shop/local', from: 'node', traced: `${lab.node(1).address}:${local}`, agrees: true });
+    }
     expect(await trace(1, OUTSIDE_ADDRESS, OUTER.Local[1], 80)).toMatchObject({ service: 'shop/local', from: 'outside', traced: web, agrees: true });
   });
 
@@ -165,5 +169,5 @@ describe('what is shown of it', () => {
 });
 
 it('the table has every cell', () => {
-  expect(CLIENTS.length * DOORS.length * POLICIES.length * PROTOCOLS.length).toBe(120);
+  expect(CLIENTS.length * DOORS.length * POLICIES.length * PROTOCOLS.length).toBe(144);
 });

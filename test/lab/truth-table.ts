@@ -1,5 +1,5 @@
 /** Who asks. The backend is one pod, on a node that is called here its own. */
-export const CLIENTS = ['the pod itself', 'pod, same node', 'pod, other node', 'the node', 'outside'] as const;
+export const CLIENTS = ['the pod itself', 'pod, same node', 'pod, other node', 'the node', 'the other node', 'outside'] as const;
 export type Client = (typeof CLIENTS)[number];
 
 /** Which address is asked. Own node: the client's; from outside, and of a hostPort, the backend's. */
@@ -16,7 +16,7 @@ export type Protocol = (typeof PROTOCOLS)[number];
 /**
  * What the pod sees as source, or why it sees nothing.
  * client: the client's own address. node: the address of the node that the client is on.
- * asked: the address that was asked. overlay: the overlay address of the node that was asked.
+ * asked: the address that was asked. overlay: the overlay address of the node that was asked, or, where no node was, of the client's.
  * drop: silence. none: nothing leads there.
  */
 export type Seen = 'client' | 'node' | 'asked' | 'overlay' | 'drop' | 'none';
@@ -25,25 +25,27 @@ export type Seen = 'client' | 'node' | 'asked' | 'overlay' | 'drop' | 'none';
 type Cell = Seen | { readonly [P in Protocol]: Seen };
 const ITSELF: Cell = { TCP: 'client', UDP: 'asked' };
 
-type Row = readonly [Cell, Cell, Cell, Cell, Cell];
-const INSIDE: Row = [ITSELF, 'client', 'client', 'node', 'client'];
+type Row = readonly [Cell, Cell, Cell, Cell, Cell, Cell];
+const INSIDE: Row = [ITSELF, 'client', 'client', 'node', 'overlay', 'client'];
+/** Local keeps the client's address, also a node's that has no endpoint itself. */
+const KEPT: Row = [ITSELF, 'client', 'client', 'node', 'node', 'client'];
 
 const TABLE: Readonly<Record<Policy, Readonly<Record<Door, Row>>>> = {
   Cluster: {
-    'ClusterIP': [ITSELF, 'client', 'client', 'node', 'none'],
+    'ClusterIP': [ITSELF, 'client', 'client', 'node', 'overlay', 'none'],
     'NodePort, own node': INSIDE,
-    'NodePort, other node': ['overlay', 'overlay', 'node', 'overlay', 'overlay'],
+    'NodePort, other node': ['overlay', 'overlay', 'node', 'overlay', 'node', 'overlay'],
     'externalIP': INSIDE,
     'load balancer IP': INSIDE,
-    'hostPort': [ITSELF, 'client', 'node', 'node', 'client'],
+    'hostPort': [ITSELF, 'client', 'node', 'node', 'node', 'client'],
   },
   Local: {
-    'ClusterIP': [ITSELF, 'client', 'drop', 'node', 'none'],
-    'NodePort, own node': INSIDE,
-    'NodePort, other node': ['drop', 'drop', 'node', 'drop', 'drop'],
-    'externalIP': INSIDE,
-    'load balancer IP': INSIDE,
-    'hostPort': [ITSELF, 'client', 'node', 'node', 'client'],
+    'ClusterIP': [ITSELF, 'client', 'drop', 'node', 'drop', 'none'],
+    'NodePort, own node': KEPT,
+    'NodePort, other node': ['drop', 'drop', 'node', 'drop', 'node', 'drop'],
+    'externalIP': KEPT,
+    'load balancer IP': KEPT,
+    'hostPort': [ITSELF, 'client', 'node', 'node', 'node', 'client'],
   },
 };
 

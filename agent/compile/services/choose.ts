@@ -1,10 +1,13 @@
 import type { PortEndpoint } from './merge.js';
+import type { NodeAddressOf } from './relay.js';
 
 /** The node that clients are on. */
 export interface ClientNode {
   readonly name: string;
   /** Label topology.kubernetes.io/zone; empty: none. */
   readonly zone: string;
+  /** Of other nodes. */
+  readonly addressOf: NodeAddressOf;
 }
 
 /** Which endpoints get new connections. */

@@ -2,7 +2,7 @@ import type { IpAddress } from '../../base/address.js';
 import type { Problem } from '../../base/errors.js';
 import { changedSpan } from '../../base/changed-span.js';
 import { changesBetween } from '../../base/versioned-map.js';
-import type { Pod } from '../../model/objects.js';
+import type { Node, Pod } from '../../model/objects.js';
 import type { EndpointSlice } from '../../model/service.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import type { ClientNode } from './choose.js';
@@ -52,14 +52,19 @@ export class ServiceCompiler {
   /** hostPorts by pod, `namespace/name`. */
   readonly #hostPorts = new Map<string, CompiledService>();
   #lastLocal: { readonly pods: Snapshot['pods']; readonly endpoints: readonly LocalPod[] } = { pods: new Map(), endpoints: [] };
-  #last: { readonly services: Snapshot['services']; readonly endpointSlices: Snapshot['endpointSlices'] } = { services: new Map(), endpointSlices: new Map() };
+  #last: Pick<Snapshot, 'services' | 'endpointSlices' | 'nodes'> = { services: new Map(), endpointSlices: new Map(), nodes: new Map() };
+  /** Those of externalTrafficPolicy Local: other nodes' addresses matter to them. */
+  readonly #local = new Set<string>();
   #node: ClientNode | undefined;
 
   constructor(private readonly balancing: Balancing = BALANCING) {}
 
   /** What has changed since the last call. */
   sync(snapshot: Snapshot, nodeName: string, { localPods = [], inherited = () => [] }: SyncInput = {}): ServiceChanges {
-    const node: ClientNode = { name: nodeName, zone: snapshot.nodes.get(nodeName)?.labels[ZONE] ?? '' };
+    const node: ClientNode = {
+      name: nodeName, zone: snapshot.nodes.get(nodeName)?.labels[ZONE] ?? '',
+      addressOf: (other, family) => snapshot.nodes.get(other)?.internalAddresses.find((address) => address.family === family),
+    };
     const changes = new Changes();
     const fronts = new Map<string, FrontRow | undefined>();
     for (const name of this.#dirty(snapshot, node)) {
@@ -102,16 +107,21 @@ export class ServiceCompiler {
 
   /** Services that must be looked at, and takes note of what there is now. */
   #dirty(snapshot: Snapshot, node: ClientNode): Set<string> {
-    const { services, endpointSlices } = snapshot;
+    const { services, endpointSlices, nodes } = snapshot;
     const dirty = new Set<string>();
-    for (const [name] of changesBetween(this.#last.services, services)) dirty.add(name);
+    for (const [name, , now] of changesBetween(this.#last.services, services)) {
+      dirty.add(name);
+      if (now?.externalPolicy === 'local') this.#local.add(name);
+      else this.#local.delete(name);
+    }
     for (const [key, before, now] of changesBetween(this.#last.endpointSlices, endpointSlices)) {
       if (before !== undefined) dirty.add(this.#drop(key, before));
       if (now !== undefined) dirty.add(this.#file(key, now));
     }
+    for (const [, before, now] of changesBetween(this.#last.nodes, nodes)) if (addresses(before) !== addresses(now)) for (const name of this.#local) dirty.add(name);
     if (this.#node?.name !== node.name || this.#node.zone !== node.zone) for (const name of services.keys()) dirty.add(name);
     this.#node = node;
-    this.#last = { services, endpointSlices };
+    this.#last = { services, endpointSlices, nodes };
     return dirty;
   }
 
@@ -182,6 +192,7 @@ export class ServiceCompiler {
 }
 
 const nameOf = ({ namespace, pod }: LocalPod): string => `${namespace}/${pod}`;
+const addresses = (node: Node | undefined): string => node?.internalAddresses.map(({ text }) => text).join() ?? '';
 const asksPorts = (pod: Pod | undefined): boolean => pod !== undefined && pod.hostPorts.length > 0;
 
 /** Rows that change, of all tables. */

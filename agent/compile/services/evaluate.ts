@@ -3,11 +3,12 @@ import type { ProtocolNumber } from '../../model/objects.js';
 import type { Service, ServicePort, SliceEndpoint, TrafficPolicy } from '../../model/service.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import type { LocalPod } from './compiler.js';
+import type { FrontScope } from './rows.js';
 
 /** A flow's first packet, as the node meets it. */
 export interface ServiceQuestion {
-  /** From a pod or the node itself, or over the uplink. */
-  readonly scope: 'inside' | 'outside';
+  /** From a pod, from the node itself, or over the uplink. */
+  readonly scope: FrontScope;
   readonly client: IpAddress;
   readonly address: IpAddress;
   readonly port: number;
@@ -57,7 +58,7 @@ function serviceDoors(world: ServiceWorld, question: ServiceQuestion, anyAddress
   for (const [name, service] of world.snapshot.services) {
     if (service.type === 'ExternalName' || service.proxyName !== '' || service.clusterIps.length === 0) continue;
     const has = (addresses: readonly IpAddress[]): boolean => !anyAddress && addresses.some((address) => address.equals(question.address));
-    const rank = has(service.clusterIps) && question.scope === 'inside' ? 0 : has(service.loadBalancerIps) ? 1 : has(service.externalIps) ? 2 : anyAddress ? 3 : undefined;
+    const rank = has(service.clusterIps) && question.scope !== 'outside' ? 0 : has(service.loadBalancerIps) ? 1 : has(service.externalIps) ? 2 : anyAddress ? 3 : undefined;
     const sameFamily = service.clusterIps.some(({ family }) => family === question.address.family);
     const port = service.ports.find((one) => one.protocol === question.protocol && (rank === 3 ? one.nodePort : one.port) === question.port);
     if (rank === undefined || port === undefined || (rank === 3 && !sameFamily)) continue;
@@ -68,11 +69,13 @@ function serviceDoors(world: ServiceWorld, question: ServiceQuestion, anyAddress
 
 function throughService(world: ServiceWorld, question: ServiceQuestion, service: Service, port: ServicePort, rank: number): ServiceAnswer {
   const owner = `Service ${service.namespace}/${service.name}`;
-  const admitted = rank !== 1 || service.sourceRanges.length === 0 || service.sourceRanges.some((range) => range.contains(question.client));
+  const admitted = rank !== 1 || question.scope === 'node' || service.sourceRanges.length === 0 || service.sourceRanges.some((range) => range.contains(question.client));
   if (!admitted) return { outcome: 'denied', owner, backends: [] };
   const policy: TrafficPolicy = question.scope === 'outside' ? service.externalPolicy : rank === 0 ? service.internalPolicy : 'cluster';
   const all = endpointsOf(world, service, port, question.address.family);
-  const backends = usable(world, all, policy).map(({ text }) => text).sort();
+  const found = usable(world, all, policy);
+  const relays = question.scope === 'node' && rank !== 0 && service.externalPolicy === 'local' && port.nodePort !== 0 && service.clusterIps.some(({ family }) => family === question.address.family);
+  const backends = [...new Set(found.map((one) => (relays ? byNode(world, one, port.nodePort) : one.text)))].sort();
   if (backends.length > 0) return { outcome: 'translated', owner, backends };
   const elsewhere = policy === 'local' && usable(world, all, 'cluster').length > 0;
   return { outcome: elsewhere ? 'dropped' : 'refused', owner, backends };
@@ -98,11 +101,17 @@ function endpointsOf({ snapshot, nodeName }: ServiceWorld, service: Service, por
     ready: all.some(({ ready }) => ready),
     serving: all.some(({ serving }) => serving),
     terminating: all.every(({ terminating }) => terminating),
-    nodeName: all.some((one) => one.nodeName === nodeName) ? nodeName : '',
+    nodeName: all.some((one) => one.nodeName === nodeName) ? nodeName : (all.map((one) => one.nodeName).filter((name) => name !== '').sort()[0] ?? ''),
     zoneHints: all.flatMap(({ zoneHints }) => zoneHints),
     nodeHints: all.flatMap(({ nodeHints }) => nodeHints),
     target: '',
   }));
+}
+
+/** Other nodes' endpoints as `NODE'S ADDRESS:NODE PORT`, where that address is known. */
+function byNode({ snapshot, nodeName }: ServiceWorld, { text, address, nodeName: its }: Known, nodePort: number): string {
+  const node = its === nodeName ? undefined : snapshot.nodes.get(its)?.internalAddresses.find(({ family }) => family === address.family);
+  return node === undefined ? text : node.family === 4 ? `${node.text}:${nodePort}` : `[${node.text}]:${nodePort}`;
 }
 
 /** Ready ones, those for us where all say for whom they are; else terminating ones that serve (KEP-1669). */

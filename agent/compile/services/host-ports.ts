@@ -20,7 +20,7 @@ export function compileHostPorts(pod: Pod, addresses: readonly IpAddress[]): Com
       if (port.hostIp !== undefined && port.hostIp.family !== address.family) continue;
       const set: BackendSet = { id: hostPortSet(name, port), family: address.family, slots: [{ address, port: port.port }] };
       sets.set(setKey(set.id, set.family), set);
-      const row: FrontRow = { service: set.id, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false };
+      const row: FrontRow = { service: set.id, backends: 1, affinityS: 0, dropEmpty: false, sourceRanges: false, hashed: false, nodeApart: false };
       for (const scope of ['inside', 'outside'] as const) {
         const key = { address: port.hostIp ?? EVERY_ADDRESS[address.family], port: port.hostPort, protocol: port.protocol, scope };
         if (!claims.has(frontText(key))) claims.set(frontText(key), { service: name, rank: 'hostPort', key, row });

@@ -1,13 +1,15 @@
 import type { Cidr, Family, IpAddress } from '../../base/address.js';
 import type { ProtocolNumber } from '../../model/objects.js';
 
+/** Whose packets a front is for: those of pods and the node's own processes, what comes in from elsewhere, or the node's own processes where they are apart (`nodeApart`). */
+export type FrontScope = 'inside' | 'outside' | 'node';
+
 /** Where clients send to. Key of canal_front4/6. */
 export interface FrontKey {
   readonly address: IpAddress;
   readonly port: number;
   readonly protocol: ProtocolNumber;
-  /** Whose packets it is for: those of pods and the node's own processes, or what comes in from elsewhere. */
-  readonly scope: 'inside' | 'outside';
+  readonly scope: FrontScope;
 }
 
 export interface FrontRow {
@@ -23,6 +25,8 @@ export interface FrontRow {
   readonly sourceRanges: boolean;
   /** The slot is a hash of the packet's ends, not at random: the slots are a Maglev table. */
   readonly hashed: boolean;
+  /** Of scope inside: for the node's own processes the front of scope node with the same key counts. */
+  readonly nodeApart: boolean;
 }
 
 export interface BackendAddress {
@@ -65,10 +69,10 @@ export interface ServiceChanges {
 // ---- canonical texts of keys, by which rows of the kernel and of compile are the same
 
 export const backendText = ({ address, port }: BackendAddress): string => (address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`);
-export const frontText = ({ address, port, protocol, scope }: FrontKey): string => `${backendText({ address, port })}/${protocol}${scope === 'inside' ? '' : ' outside'}`;
+export const frontText = ({ address, port, protocol, scope }: FrontKey): string => `${backendText({ address, port })}/${protocol}${scope === 'inside' ? '' : ` ${scope}`}`;
 export const backText = ({ family, service, slot }: BackKey): string => `${service.toString(16)}/${family}/${slot}`;
 export const liveText = ({ service, backend }: LiveKey): string => `${service.toString(16)}/${backendText(backend)}`;
 export const rangeText = ({ service, cidr }: RangeKey): string => `${service.toString(16)}/${cidr.text}`;
 
 export const sameFront = (a: FrontRow, b: FrontRow): boolean =>
-  a.service === b.service && a.backends === b.backends && a.affinityS === b.affinityS && a.dropEmpty === b.dropEmpty && a.sourceRanges === b.sourceRanges && a.hashed === b.hashed;
+  a.service === b.service && a.backends === b.backends && a.affinityS === b.affinityS && a.dropEmpty === b.dropEmpty && a.sourceRanges === b.sourceRanges && a.hashed === b.hashed && a.nodeApart === b.nodeApart;

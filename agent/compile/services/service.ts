@@ -8,6 +8,7 @@ import { healthCheck, type HealthCheck } from './health-checks.js';
 import { maglevTable } from './maglev.js';
 import { mergeEndpoints, type PortEndpoint } from './merge.js';
 import { frontText, rangeText, type BackendAddress, type FrontKey, type FrontRow, type RangeKey } from './rows.js';
+import { relayed } from './relay.js';
 import { assignSlots } from './slots.js';
 
 /** Backends that some frontends share: of one port, in one family, by one traffic policy. */
@@ -52,8 +53,8 @@ export interface Balancing {
 
 export const setKey = (id: bigint, family: Family): string => `${id.toString(16)}/${family}`;
 
-/** Which endpoints, and how they are laid out. */
-export type SetKind = TrafficPolicy | `${TrafficPolicy}/maglev`;
+/** Which endpoints, and how they are laid out; relayed: all, other nodes' by their node. */
+export type SetKind = TrafficPolicy | `${TrafficPolicy}/maglev` | 'relayed';
 export const SET_KINDS: readonly SetKind[] = ['cluster', 'local', 'cluster/maglev', 'local/maglev'];
 
 /** A set's name, from which its id is made: the same on every node and every run. */
@@ -69,7 +70,7 @@ const isApiServer = ({ namespace, name }: Service): boolean => namespace === 'de
 /** Frontends and backends of one service for clients on `node`. Pure. */
 export function compileService(service: Service, slices: readonly EndpointSlice[], node: ClientNode, balancing: Balancing, history: SlotHistory): CompiledService {
   if (!isServed(service)) return NOTHING;
-  const made = new Making(service, balancing, history);
+  const made = new Making(service, node, balancing, history);
   const here: PortEndpoint[] = [];
   for (const port of service.ports) {
     for (const family of familiesOf(service)) {
@@ -89,17 +90,18 @@ class Making {
 
   constructor(
     private readonly service: Service,
+    private readonly node: ClientNode,
     private readonly balancing: Balancing,
     private readonly history: SlotHistory,
   ) {}
 
-  claim(port: ServicePort, family: Family, { rank, scope, policy, address, port: number }: Face, chosen: Chosen): void {
+  claim(port: ServicePort, family: Family, { rank, scope, policy, address, port: number, nodeApart = false }: Face, chosen: Chosen): void {
     const key: FrontKey = { address, port: number, protocol: port.protocol, scope };
     const text = frontText(key);
     if (this.claims.has(text)) return; // of the same service: the first rank stays
-    const kind = scope === 'outside' && this.#hashes(chosen[policy], port) ? (`${policy}/maglev` as const) : policy;
+    const kind = scope === 'node' ? 'relayed' : scope === 'outside' && this.#hashes(chosen[policy], port) ? (`${policy}/maglev` as const) : policy;
     const set = this.#set(port, family, kind, chosen[policy]);
-    const restricted = rank === 'loadBalancer' && this.service.sourceRanges.length > 0;
+    const restricted = rank === 'loadBalancer' && scope !== 'node' && this.service.sourceRanges.length > 0;
     if (restricted) this.#admit(set);
     const row: FrontRow = {
       service: set.id,
@@ -107,7 +109,8 @@ class Making {
       affinityS: this.service.affinityS,
       dropEmpty: policy === 'local' && set.slots.length === 0 && chosen.any,
       sourceRanges: restricted,
-      hashed: kind !== policy,
+      hashed: kind === 'cluster/maglev' || kind === 'local/maglev',
+      nodeApart,
     };
     this.claims.set(text, { service: `${this.service.namespace}/${this.service.name}`, rank, key, row });
   }
@@ -127,7 +130,8 @@ class Making {
     const id = setId(this.service, port, kind);
     const known = this.sets.get(setKey(id, family));
     if (known !== undefined) return known;
-    const set: BackendSet = { id, family, slots: this.#slots(id, family, kind, wanted) };
+    const backends = kind === 'relayed' ? relayed(wanted, this.node.name, port.nodePort, this.node.addressOf) : wanted;
+    const set: BackendSet = { id, family, slots: this.#slots(id, family, kind, backends) };
     this.sets.set(setKey(id, family), set);
     return set;
   }
@@ -136,7 +140,7 @@ class Making {
     const before = this.history(id, family);
     if (wanted.length === 0 && isApiServer(this.service)) return before;
     const plain = ({ address, port }: BackendAddress): BackendAddress => ({ address, port });
-    if (kind === 'cluster' || kind === 'local') return assignSlots(before, wanted).map(plain);
+    if (kind !== 'cluster/maglev' && kind !== 'local/maglev') return assignSlots(before, wanted).map(plain);
     const backends = wanted.map(plain);
     return Array.from(maglevTable(wanted.map(({ text }) => text), this.balancing.tableSize), (index) => backends[index]!);
   }

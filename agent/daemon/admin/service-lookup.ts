@@ -16,9 +16,15 @@ export interface Translation {
 
 /**
  * The lookups that the programs make for a packet to `key.address`: the exact
- * address, then, where it is the node's own, node ports and hostPorts.
+ * address, then, where it is the node's own, node ports and hostPorts; and for
+ * the node itself (scope node) the row of its own, where there is one.
  */
 export function lookUpFront(ledgers: Ledgers, key: FrontKey, isOwn: (address: IpAddress) => boolean): { readonly key: FrontKey; readonly found: Translation } | undefined {
+  if (key.scope === 'node') {
+    const inside = lookUpFront(ledgers, { ...key, scope: 'inside' }, isOwn);
+    const own = inside?.found.front.nodeApart === true ? lookUpService(ledgers, { ...inside.key, scope: 'node' }) : undefined;
+    return own === undefined ? inside : { key: { ...inside!.key, scope: 'node' }, found: own };
+  }
   const any = { ...key, address: EVERY_ADDRESS[key.address.family] };
   for (const asked of isOwn(key.address) ? [key, any] : [key]) {
     const found = lookUpService(ledgers, asked);

@@ -24,7 +24,7 @@ export function translate(sources: AdminSources, asked: Asked): { readonly trans
   const { ledgers, services } = sources.loop;
   const ownAddresses = view.facts.hostAddresses;
   const isOwn = (address: IpAddress): boolean => ownAddresses.some((own) => own.equals(address));
-  const scope = isOwn(asked.client) || addressOwners(view).get(asked.client.text)?.kind === 'pod' ? 'inside' : 'outside';
+  const scope = isOwn(asked.client) ? 'node' : addressOwners(view).get(asked.client.text)?.kind === 'pod' ? 'inside' : 'outside';
   const { address, port, protocol } = asked;
   const hit = lookUpFront(ledgers, { address, port, protocol, scope }, isOwn);
   if (hit === undefined) return { translation: null };
@@ -38,7 +38,7 @@ export function translate(sources: AdminSources, asked: Asked): { readonly trans
   return {
     backend,
     translation: {
-      service: ownerOf(services.compiler, hit.key, front.service), frontend: frontAddress(hit.key), from: scope, backends: backends.map(backendText), outcome,
+      service: ownerOf(services.compiler, hit.key, front.service), frontend: frontAddress(hit.key), from: hit.key.scope, backends: backends.map(backendText), outcome,
       agrees: same, traced: backend === undefined ? null : backendText(backend),
     },
   };

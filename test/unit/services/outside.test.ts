@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Cidr, IpAddress } from '../../../agent/base/address.js';
 import { BALANCING, ServiceCompiler } from '../../../agent/compile/services/compiler.js';
 import type { EndpointSlice, Service } from '../../../agent/model/service.js';
-import type { Pod } from '../../../agent/model/objects.js';
-import { endpoint, hostPort, local, NODE, pod, port, service, slice, snapshot } from './cluster.js';
+import { evaluateService } from '../../../agent/compile/services/evaluate.js';
+import type { Node, Pod } from '../../../agent/model/objects.js';
+import { endpoint, hostPort, local, node, NODE, pod, port, service, slice, snapshot } from './cluster.js';
 import { Maps } from './maps.js';
 
 const HERE = endpoint('10.42.0.2', { nodeName: NODE });
@@ -31,7 +32,8 @@ describe('from outside', () => {
     ['local', ['10.42.0.2:8080']],
   ] as const)('externalTrafficPolicy %s decides; from inside all endpoints are used, and clusterIPs have no outside', (externalPolicy, outside) => {
     const one = service('web', { ...NODE_PORT, type: 'LoadBalancer', externalPolicy, externalIps: ['198.51.100.1'], loadBalancerIps: ['198.51.100.2'] });
-    expect(led(load([one], [slice('a', [HERE, THERE])]))).toEqual({
+    const all = Object.entries(led(load([one], [slice('a', [HERE, THERE])])));
+    expect(Object.fromEntries(all.filter(([front]) => !front.endsWith(' node')))).toEqual({
       '0.0.0.0:30080/6': BOTH, '0.0.0.0:30080/6 outside': outside,
       '10.96.0.1:80/6': BOTH,
       '198.51.100.1:80/6': BOTH, '198.51.100.1:80/6 outside': outside,
@@ -51,6 +53,45 @@ describe('from outside', () => {
     expect(maps.backends('0.0.0.0:30080/6')).toEqual(['10.42.0.2:8080']);
     expect(compiler.problems()).toEqual(['', ' outside'].map((scope) => ({ object: 'Service shop/b', field: 'spec.ports[].nodePort', message: `0.0.0.0:30080/6${scope} belongs to Service shop/a` })));
     expect(maps.backends('10.96.0.2:80/6')).toEqual(['10.42.1.2:8080']);
+  });
+});
+
+describe('the node\'s own processes, where externalTrafficPolicy is Local', () => {
+  const nodes = (address: string): Map<string, Node> => new Map([[NODE, node('')], ['two', { ...node(''), name: 'two', internalAddresses: [IpAddress.parse('192.0.2.2')!, IpAddress.parse('fd00::2')!] }], ['three', { ...node(''), name: 'three', internalAddresses: [IpAddress.parse(address)!] }]]);
+  const LOCAL = { ...NODE_PORT, externalPolicy: 'local' } as const;
+  const AFAR = [HERE, THERE, endpoint('10.42.1.3'), endpoint('10.42.2.2', { nodeName: 'three' }), endpoint('10.42.3.2', { nodeName: 'unheard-of' })];
+
+  it('go to other nodes\' endpoints by those nodes\' address and node port, so that their own address is kept; pods do not', () => {
+    const world = { ...snapshot([service('web', { ...LOCAL, externalIps: ['198.51.100.1'] })], [slice('a', AFAR)]), nodes: nodes('192.0.2.3') };
+    const maps = new Maps();
+    maps.write(new ServiceCompiler().sync(world, NODE));
+    const relayed = ['10.42.0.2:8080', '10.42.3.2:8080', '192.0.2.2:30080', '192.0.2.3:30080'];
+    expect([maps.backends('0.0.0.0:30080/6 node'), maps.backends('198.51.100.1:80/6 node')]).toEqual([relayed, relayed]);
+    expect(maps.backends('0.0.0.0:30080/6')).toEqual(AFAR.map(({ address }) => `${address.text}:8080`));
+    expect([...maps.fronts].map(([front, { nodeApart }]) => [front, nodeApart])).toEqual(expect.arrayContaining([['0.0.0.0:30080/6', true], ['10.96.0.1:80/6', false], ['0.0.0.0:30080/6 outside', false], ['0.0.0.0:30080/6 node', false]]));
+    for (const [front, backends] of [['198.51.100.1', relayed], ['192.0.2.1', relayed], ['10.96.0.1', AFAR.map(({ address }) => `${address.text}:8080`)]] as const) {
+      const question = { scope: 'node', client: IpAddress.parse('192.0.2.1')!, address: IpAddress.parse(front)!, port: front === '192.0.2.1' ? 30_080 : 80, protocol: 6 } as const;
+      expect(evaluateService({ snapshot: world, nodeName: NODE, ownAddresses: [question.client], localPods: [] }, question)).toMatchObject({ outcome: 'translated', backends });
+    }
+  });
+
+  it('follow a node whose address changes, and touch nothing where that is not asked', () => {
+    const services = [service('web', LOCAL), service('other', { clusterIps: ['10.96.0.2'] })];
+    const world = snapshot(services, [slice('a', AFAR)]);
+    const compiler = new ServiceCompiler();
+    const maps = new Maps();
+    maps.write(compiler.sync({ ...world, nodes: nodes('192.0.2.3') }, NODE));
+    const change = compiler.sync({ ...world, nodes: nodes('192.0.2.4') }, NODE);
+    expect([change.backs.put.length, change.live.put.length, change.live.gone.length, change.fronts.put.length]).toEqual([1, 1, 1, 0]);
+    maps.write(change);
+    expect(maps.backends('0.0.0.0:30080/6 node')).toContain('192.0.2.4:30080');
+    expect(compiler.sync({ ...world, nodes: nodes('192.0.2.4') }, NODE).backs.put).toEqual([]);
+  });
+
+  it('have no row of their own by policy Cluster, nor without a node port', () => {
+    for (const parts of [NODE_PORT, { externalPolicy: 'local', externalIps: ['198.51.100.1'] }] as const) {
+      expect(Object.keys(led(load([service('web', parts)], [slice('a', AFAR)]))).filter((front) => front.endsWith(' node'))).toEqual([]);
+    }
   });
 });
 
