@@ -12,7 +12,10 @@ export function createAdmission(store: ObjectStore, services: ServiceAllocator):
     admitCreate: (kind, draft) => {
       checkNamespace(store, kind, draft);
       if (isService(kind)) services.allocate(draft);
-      if (kind.group === '' && kind.kind === 'Pod') prioritize(store, kind, draft);
+      if (kind.group === '' && kind.kind === 'Pod') {
+        checkAccount(store, kind, draft);
+        prioritize(store, kind, draft);
+      }
     },
     admitUpdate: (kind, draft) => {
       if (isService(kind)) services.allocate(draft);
@@ -21,6 +24,14 @@ export function createAdmission(store: ObjectStore, services: ServiceAllocator):
 }
 
 const isService = (kind: Kind): boolean => kind.group === '' && kind.kind === 'Service';
+
+/** A pod's service account has to be there; the default one comes by itself, soon. */
+function checkAccount(store: ObjectStore, kind: Kind, draft: KubeObject): void {
+  const { serviceAccountName: name = 'default' } = (draft['spec'] ?? {}) as Partial<V1PodSpec>;
+  const { namespace = '' } = draft.metadata;
+  if (name === 'default' || name === '' || store.get('serviceaccounts', `${namespace}/${name}`) !== undefined) return;
+  throw forbidden(kind, draft.metadata.name ?? '', `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`);
+}
 
 /** Made by every real API server, here only known. */
 const BUILT_IN: Readonly<Record<string, number>> = { 'system-node-critical': 2_000_001_000, 'system-cluster-critical': 2_000_000_000 };

@@ -27,3 +27,14 @@ export function goLabelSelector({ matchLabels, matchExpressions }: V1LabelSelect
 export function goIntOrString(value: number | string): GoText {
   return new GoText(typeof value === 'number' ? `intstr.IntOrString{Type:0, IntVal:${value}, StrVal:""}` : `intstr.IntOrString{Type:1, IntVal:0, StrVal:${quoted(value)}}`);
 }
+
+const QUANTITY = /^(-?\d+)(?:([KMGTPE])i|([numkMGTPE]))?$/;
+const SCALES: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 };
+
+/** Of whole numbers with a suffix; others are shown as they were given. */
+export function goQuantity(amount: string): GoText {
+  const [, digits, binary, decimal] = QUANTITY.exec(amount) ?? [];
+  if (digits === undefined) return new GoText(amount);
+  const value = binary === undefined ? digits : String(BigInt(digits) * 1024n ** BigInt('KMGTPE'.indexOf(binary) + 1));
+  return new GoText(`resource.Quantity{i:resource.int64Amount{value:${value}, scale:${decimal === undefined ? 0 : SCALES[decimal]}}, d:resource.infDecAmount{Dec:(*inf.Dec)(nil)}, s:${quoted(amount)}, Format:"${binary === undefined ? 'DecimalSI' : 'BinarySI'}"}`);
+}

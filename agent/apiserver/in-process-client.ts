@@ -96,7 +96,7 @@ export class InProcessClient {
   watch(resource: ResourceId, options: SelectOptions, listener: (event: WatchEvent) => void): () => void {
     const kind = this.kind(resource);
     const selects = selectorOf(kind, options.labelSelector ?? '', options.fieldSelector ?? '');
-    const watcher = new Watcher(this.context, kind, options.namespace ?? '', { selects, resourceVersion: '', bookmarks: false, sendInitialEvents: false });
+    const watcher = new Watcher(this.context, kind, options.namespace ?? '', { selects, resourceVersion: '', bookmarks: false });
     const drain = (): void => {
       for (let events = watcher.take(); events.length > 0; events = watcher.take()) events.forEach(listener);
     };

@@ -83,8 +83,11 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, 'BadRequest', message);
 }
 
-export function expired(message: string): ApiError {
-  return new ApiError(410, 'Expired', message);
+/** @param rest the token with which a list goes on */
+export function expired(message: string, rest?: string): ApiError {
+  const error = new ApiError(410, 'Expired', message);
+  if (rest !== undefined) error.status.metadata['continue'] = rest;
+  return error;
 }
 
 export function methodNotAllowed(): ApiError {

@@ -10,9 +10,12 @@ export interface Held {
 /** One thing that the collector has to do. */
 export type Step =
   | { readonly do: 'delete'; readonly held: Held; readonly why: 'orphaned' | 'namespace' | 'expired' | 'unscheduled' }
-  | { readonly do: 'release'; readonly held: Held; readonly finalizer: 'orphan' | 'foregroundDeletion' }
+  | { readonly do: 'release'; readonly held: Held; readonly finalizer: 'orphan' | 'foregroundDeletion' | typeof CLAIM_IN_USE }
   | { readonly do: 'disown'; readonly held: Held; readonly owner: string }
   | { readonly do: 'finishNamespace'; readonly held: Held };
+
+/** Keeps a claim until no pod has it mounted. */
+export const CLAIM_IN_USE = 'kubernetes.io/pvc-protection';
 
 /** Events live for an hour, as kube-apiserver's --event-ttl has it. */
 const EVENT_TTL_MS = 3_600_000;
@@ -30,6 +33,7 @@ export function planCollection(all: readonly Held[], now: number): Step[] {
   return all.flatMap((held) => [
     ...ownerSteps(held, byUid),
     ...finalizerSteps(held, dependents),
+    ...claimSteps(held, all),
     ...namespaceSteps(held, all, terminating),
     ...(isExpired(held, now) ? [{ do: 'delete', held, why: 'expired' } as const] : []),
     ...(isStranded(held, nodes) ? [{ do: 'delete', held, why: 'unscheduled' } as const] : []),
@@ -73,6 +77,14 @@ function finalizerSteps(held: Held, dependents: ReadonlyMap<string, readonly Hel
   if (!finalizers.includes('foregroundDeletion')) return [];
   const blocking = mine.filter(({ object }) => object.metadata.ownerReferences?.some((owner) => owner.uid === uid && owner.blockOwnerDeletion === true) === true);
   return blocking.length === 0 ? [{ do: 'release', held, finalizer: 'foregroundDeletion' }] : [];
+}
+
+function claimSteps(held: Held, all: readonly Held[]): Step[] {
+  const { namespace, name, finalizers } = held.object.metadata;
+  if (held.resource !== 'persistentvolumeclaims' || !isDeleted(held) || finalizers?.includes(CLAIM_IN_USE) !== true) return [];
+  const mounts = (pod: KubeObject): boolean => listAt(pod, 'spec', 'volumes').some((volume) => textAt(volume, 'persistentVolumeClaim', 'claimName') === name);
+  const used = all.some(({ resource, object }) => resource === 'pods' && object.metadata.namespace === namespace && !['Succeeded', 'Failed'].includes(textAt(object, 'status', 'phase')) && mounts(object));
+  return used ? [] : [{ do: 'release', held, finalizer: CLAIM_IN_USE }];
 }
 
 function namespaceSteps(held: Held, all: readonly Held[], terminating: ReadonlySet<string | undefined>): Step[] {

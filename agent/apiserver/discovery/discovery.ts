@@ -5,7 +5,7 @@ import type { Registry } from '../registry/registry.js';
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
 /** Namespaces are deleted one by one. */
-const verbsOf = ({ custom, kind }: Kind): string[] => (!custom && kind === 'Namespace' ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS);
+const verbsOf = ({ strategy }: Kind): string[] => (strategy.goesAlone === true ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS);
 
 /** Reported by /version. The models that give the schemas are of a newer Kubernetes, the behaviour is of this one. */
 export const VERSION: Fields = { major: '1', minor: '33', gitVersion: 'v1.33.1+canal', gitCommit: '', gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z', goVersion: `node ${process.version}`, compiler: 'v8', platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}` };

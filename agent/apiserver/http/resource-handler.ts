@@ -20,6 +20,8 @@ import { streamWatch } from './watch-stream.js';
 
 /** A watch without `timeoutSeconds` ends after half an hour to an hour, as a real server's does. */
 const DEFAULT_WATCH_MS = 1_800_000;
+/** What a timer takes. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** The verbs on objects and collections, and the `status` subresource. */
 export async function handleResource(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
@@ -78,12 +80,12 @@ async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath
   const { query } = exchange;
   const { form } = wantedForm(exchange.accept);
   const bookmarks = flagParameter(query, 'allowWatchBookmarks');
-  const sendInitialEvents = flagParameter(query, 'sendInitialEvents');
   checkWatchOptions(query);
+  const initial = query.has('sendInitialEvents') ? { sendInitialEvents: flagParameter(query, 'sendInitialEvents') } : {};
   const selects = selectorOf(path.kind, query.get('labelSelector') ?? '', query.get('fieldSelector') ?? '');
-  const options = { selects, resourceVersion: query.get('resourceVersion') ?? '', bookmarks, sendInitialEvents };
+  const options = { selects, resourceVersion: query.get('resourceVersion') ?? '', bookmarks, ...initial };
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
-  const timeoutMs = seconds > 0 ? seconds * 1000 : DEFAULT_WATCH_MS * (1 + Math.random());
+  const timeoutMs = seconds > 0 ? Math.min(seconds * 1000, LONGEST_MS) : DEFAULT_WATCH_MS * (1 + Math.random());
   let first = true;
   const asTable = (object: KubeObject): Fields => {
     const table = tableOf(path.kind, [object], context.now(), includeOf(exchange), { resourceVersion: object.metadata.resourceVersion }, first);
@@ -157,6 +159,7 @@ async function remove(exchange: Exchange, context: ApiContext, path: ResourcePat
 const ORPHANS = 'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
 
 async function removeCollection(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
+  if (path.kind.strategy.goesAlone === true) throw methodNotAllowed();
   const options = await deleteOptions(exchange);
   const result = listObjects(context, path.kind, path.namespace, { ...listOptions(exchange, path), continueToken: '' });
   for (const object of result.items) deleteObject(context, path.kind, object.metadata.namespace ?? '', object.metadata.name ?? '', options);

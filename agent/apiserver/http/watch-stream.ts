@@ -7,6 +7,8 @@ import { Watcher, type WatchEvent, type WatchOptions } from '../verbs/watch.js';
 import { statusOf, type Exchange } from './exchange.js';
 
 const BOOKMARK_INTERVAL_MS = 60_000;
+/** The last bookmark comes so long before the end, as a real server's: who watches again then has missed little. */
+const LAST_BOOKMARK_MS = 2000;
 
 /** Renders the object of an event: as it is, as a Table, or its metadata only. */
 export type Render = (object: KubeObject) => unknown;
@@ -35,13 +37,17 @@ export async function streamWatch(exchange: Exchange, context: ApiContext, kind:
   response.once('close', end);
   const timer = setTimeout(end, timeoutMs);
   const bookmarkDue = { now: false };
-  const bookmarks = options.bookmarks ? setInterval(() => ((bookmarkDue.now = true), signal.raise()), BOOKMARK_INTERVAL_MS) : undefined;
+  const bookmark = (): void => {
+    bookmarkDue.now = true;
+    signal.raise();
+  };
+  const bookmarks = options.bookmarks ? [setInterval(bookmark, BOOKMARK_INTERVAL_MS), setTimeout(bookmark, Math.max(0, timeoutMs - LAST_BOOKMARK_MS))] : [];
   try {
     await pump(exchange, watcher, signal, ended.signal, bookmarkDue, render);
   } finally {
     stop();
     clearTimeout(timer);
-    clearInterval(bookmarks);
+    bookmarks.forEach(clearTimeout);
     response.off('close', end);
     response.end();
   }

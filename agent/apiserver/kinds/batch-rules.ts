@@ -1,12 +1,29 @@
 import type { V1CronJob, V1Job, V1JobSpec } from '@kubernetes/client-node';
+import { goLabelSelector, goStringMap } from '../go-text.js';
 import type { KubeObject } from '../kube-object.js';
 import { fieldError, type FieldError } from '../status.js';
 import { notNegative } from './number-rules.js';
 import { oneOf, validatePodSpec } from './pod-rules.js';
+import { selectorMatches } from './selector-rules.js';
+
+/** By what a job finds its pods, unless it says how. */
+export const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid';
 
 /** pkg/apis/batch/validation. */
 export function validateJob(object: KubeObject): FieldError[] {
-  return jobSpecErrors((object as unknown as V1Job).spec, 'spec');
+  const { spec } = object as unknown as V1Job;
+  return [...ownSelectorErrors(spec), ...jobSpecErrors(spec, 'spec')];
+}
+
+/** Who wants a selector of their own has to say so. */
+function ownSelectorErrors(spec: V1JobSpec | undefined): FieldError[] {
+  const { manualSelector, selector, template } = spec ?? {};
+  if (manualSelector === true || selector === undefined || Object.keys(selector.matchLabels ?? {}).length === 1) return [];
+  const labels = template?.metadata?.labels ?? {};
+  return [
+    fieldError.invalid('spec.selector', goLabelSelector(selector), '`selector` not auto-generated'),
+    ...(selectorMatches(selector, labels) ? [] : [fieldError.invalid('spec.template.metadata.labels', goStringMap(labels), '`selector` does not match template `labels`')]),
+  ];
 }
 
 function jobSpecErrors(spec: V1JobSpec | undefined, path: string): FieldError[] {

@@ -3,7 +3,8 @@ import { GoText, goIntOrString, goLabelSelector, goStringMap } from '../go-text.
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import type { Strategy } from '../registry/kind.js';
 import { fieldError, type FieldError } from '../status.js';
-import { validateCronJob, validateJob } from './batch-rules.js';
+import { CONTROLLER_UID, validateCronJob, validateJob } from './batch-rules.js';
+import { notNegative } from './number-rules.js';
 import { defaultTemplate, fill } from './pod-defaults.js';
 import { validatePodSpec } from './pod-rules.js';
 import { fieldsOf, setMissing } from './zero-values.js';
@@ -26,18 +27,43 @@ function emptyStatus(status: object): (draft: KubeObject) => void {
   };
 }
 
-function validateWorkload(object: KubeObject): FieldError[] {
-  const spec = specOf<WorkloadSpec>(object);
-  const errors: FieldError[] = [];
-  if ((spec.minReadySeconds ?? 0) < 0) errors.push(fieldError.invalid('spec.minReadySeconds', spec.minReadySeconds, 'must be greater than or equal to 0'));
-  if ((spec.replicas ?? 0) < 0) errors.push(fieldError.invalid('spec.replicas', spec.replicas, 'must be greater than or equal to 0'));
-  if (spec.selector === undefined) errors.push(fieldError.required('spec.selector'), ...templateLabelErrors(spec));
-  else if (isEmptySelector(spec.selector)) errors.push(fieldError.invalid('spec.selector', goLabelSelector(spec.selector), `empty selector is invalid for ${object.kind === 'ReplicaSet' ? 'deployment' : object.kind.toLowerCase()}`));
-  else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'), ...templateLabelErrors(spec));
-  const restart = spec.template?.spec?.restartPolicy;
-  if (restart !== undefined && restart !== 'Always') errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', restart, ['Always']));
-  return [...errors, ...validatePodSpec(spec.template?.spec, 'spec.template.spec')];
+/** Where a workload's kinds are looked at in different ways (pkg/apis/apps/validation). */
+interface WorkloadRules {
+  /** As an empty selector's message calls the kind. */
+  readonly called: string;
+  /** What is said of a selector that cannot be read, after which its template is not looked at. */
+  readonly unreadable?: string;
+  /** A template's pods are held to the rules of pods. */
+  readonly looksAtPods: boolean;
+  /** A missing selector is told as such. */
+  readonly needsSelector: boolean;
 }
+
+function validateWorkload(object: KubeObject, rules: WorkloadRules): FieldError[] {
+  const spec = specOf<WorkloadSpec>(object);
+  const selector = selectorErrors(spec, rules);
+  const restart = spec.template?.spec?.restartPolicy;
+  return [
+    ...notNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    ...notNegative(spec.replicas, 'spec.replicas'),
+    ...selector.errors,
+    ...(restart === undefined || restart === 'Always' ? [] : [fieldError.notSupported('spec.template.spec.restartPolicy', restart, ['Always'])]),
+    ...(rules.looksAtPods && selector.readable ? validatePodSpec(spec.template?.spec, 'spec.template.spec') : []),
+  ];
+}
+
+function selectorErrors(spec: WorkloadSpec, { called, unreadable, needsSelector }: WorkloadRules): { errors: FieldError[]; readable: boolean } {
+  const { selector } = spec;
+  if (selector === undefined) return { errors: [...(needsSelector ? [fieldError.required('spec.selector')] : []), ...templateLabelErrors(spec)], readable: true };
+  if (isEmptySelector(selector)) return { errors: [fieldError.invalid('spec.selector', goLabelSelector(selector), `empty selector is invalid for ${called}`)], readable: true };
+  const errors = validateLabelSelector(selector, 'spec.selector');
+  if (errors.length === 0) return { errors: templateLabelErrors(spec), readable: true };
+  return { errors: [...errors, ...(unreadable === undefined ? [] : [fieldError.invalid('spec.selector', goLabelSelector(selector), unreadable)])], readable: unreadable === undefined };
+}
+
+const REPLICATED: WorkloadRules = { called: 'deployment', unreadable: 'invalid label selector', looksAtPods: true, needsSelector: true };
+const STATEFUL: WorkloadRules = { called: 'statefulset', unreadable: '', looksAtPods: false, needsSelector: true };
+const DAEMON: WorkloadRules = { called: 'daemonset', looksAtPods: true, needsSelector: false };
 
 function templateLabelErrors({ selector, template }: WorkloadSpec): FieldError[] {
   const labels = template?.metadata?.labels;
@@ -73,7 +99,7 @@ function defaultDeployment(draft: KubeObject): void {
 
 function validateDeployment(object: KubeObject): FieldError[] {
   const { strategy } = specOf<V1DeploymentSpec>(object);
-  const errors = validateWorkload(object);
+  const errors = validateWorkload(object, REPLICATED);
   if (strategy?.type === 'Recreate' && strategy.rollingUpdate !== undefined) errors.push(fieldError.forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'"));
   if (strategy?.type !== 'Recreate' && strategy?.type !== 'RollingUpdate') errors.push(fieldError.notSupported('spec.strategy', new GoText(`apps.DeploymentStrategy{Type:${JSON.stringify(strategy?.type ?? '')}, RollingUpdate:(*apps.RollingUpdateDeployment)(nil)}`), ['Recreate', 'RollingUpdate']));
   if (strategy?.type === 'RollingUpdate') errors.push(...rolloutErrors(strategy.rollingUpdate));
@@ -110,7 +136,7 @@ function validateStatefulSet(object: KubeObject): FieldError[] {
   return [
     ...(['OrderedReady', 'Parallel'].includes(policy) ? [] : [fieldError.invalid('spec.podManagementPolicy', policy, "must be 'OrderedReady' or 'Parallel'")]),
     ...(STRATEGIES.includes(type) ? [] : [fieldError.invalid('spec.updateStrategy', new GoText(`apps.StatefulSetUpdateStrategy{Type:${JSON.stringify(type)}, RollingUpdate:(*apps.RollingUpdateStatefulSetStrategy)(nil)}`), "must be 'RollingUpdate' or 'OnDelete'")]),
-    ...validateWorkload(object),
+    ...validateWorkload(object, STATEFUL),
   ];
 }
 
@@ -118,7 +144,7 @@ const STRATEGIES = ['RollingUpdate', 'OnDelete'];
 
 function validateDaemonSet(object: KubeObject): FieldError[] {
   const type = specOf<V1DaemonSetSpec>(object).updateStrategy?.type ?? '';
-  return [...validateWorkload(object), ...(STRATEGIES.includes(type) ? [] : [fieldError.notSupported('spec.updateStrategy', new GoText(`apps.DaemonSetUpdateStrategy{Type:${JSON.stringify(type)}, RollingUpdate:(*apps.RollingUpdateDaemonSet)(nil)}`), STRATEGIES)])];
+  return [...validateWorkload(object, DAEMON), ...(STRATEGIES.includes(type) ? [] : [fieldError.notSupported('spec.updateStrategy', new GoText(`apps.DaemonSetUpdateStrategy{Type:${JSON.stringify(type)}, RollingUpdate:(*apps.RollingUpdateDaemonSet)(nil)}`), STRATEGIES)])];
 }
 
 function defaultDaemonSet(draft: KubeObject): void {
@@ -160,8 +186,8 @@ function prepareJob(draft: KubeObject): void {
   const spec = specOf<V1JobSpec>(draft);
   if (spec.manualSelector === true || spec.template === undefined) return;
   const uid = draft.metadata.uid ?? '';
-  spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
-  const labels = { 'batch.kubernetes.io/controller-uid': uid, 'batch.kubernetes.io/job-name': draft.metadata.name ?? '', 'controller-uid': uid, 'job-name': draft.metadata.name ?? '' };
+  spec.selector = { ...spec.selector, matchLabels: { ...spec.selector?.matchLabels, [CONTROLLER_UID]: uid } };
+  const labels = { [CONTROLLER_UID]: uid, 'batch.kubernetes.io/job-name': draft.metadata.name ?? '', 'controller-uid': uid, 'job-name': draft.metadata.name ?? '' };
   spec.template.metadata = { ...spec.template.metadata, labels: { ...spec.template.metadata?.labels, ...labels } };
   draft.metadata.labels ??= { ...spec.template.metadata.labels };
 }
@@ -178,7 +204,7 @@ function defaultCronJob(draft: KubeObject): void {
 
 export const WORKLOAD_STRATEGIES: Readonly<Record<string, Strategy>> = {
   Deployment: { prepareCreate: emptyStatus({}), applyDefaults: defaultDeployment, validate: validateDeployment, validateUpdate: validateSelectorKept, generationFields: ['annotations'], statusKeepsMetadata: true },
-  ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: validateWorkload, validateUpdate: validateSelectorKept },
+  ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: (object) => validateWorkload(object, REPLICATED), validateUpdate: validateSelectorKept },
   StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateStatefulSet, validateUpdate: validateStatefulSetUpdate },
   DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateDaemonSet, validateUpdate: validateSelectorKept },
   Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: validateJob, orphansByDefault: true },

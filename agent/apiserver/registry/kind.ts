@@ -62,6 +62,8 @@ export interface Strategy {
   readonly returnsDeleted?: boolean;
   /** Completes the mark of a deletion; a finalizer set here makes it wait. */
   readonly prepareDelete?: (draft: KubeObject) => void;
+  /** There is no deletion of a collection. */
+  readonly goesAlone?: boolean;
   /** Dependents stay when the deletion does not say. */
   readonly orphansByDefault?: boolean;
   /** A `Warning` header of every answer. */

@@ -1,4 +1,5 @@
 import type { V1ConfigMap, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
+import { CLAIM_IN_USE } from '../collect/plan.js';
 import { isFields, listAt, sameJson, textAt, type Fields, type KubeObject } from '../kube-object.js';
 import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass } from '../kinds/core-defaults.js';
 import { validateRole, validateRoleBinding } from '../kinds/access-rules.js';
@@ -10,6 +11,7 @@ import { validateIngress, validateIngressClass } from '../kinds/ingress-rules.js
 import { defaultNetworkPolicy, networkPolicyWarnings, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
 import { defaultPodSpec, preparePod, tolerateBriefOutages } from '../kinds/pod-defaults.js';
 import { validatePodSpec, validatePodUpdate } from '../kinds/pod-rules.js';
+import { validateLimitRange, validateResourceQuota } from '../kinds/limit-rules.js';
 import { defaultService, keepServiceAllocations, validateService, validateServiceUpdate } from '../kinds/service-rules.js';
 import { WORKLOAD_STRATEGIES } from '../kinds/workload-strategies.js';
 import { startStatus } from '../kinds/zero-values.js';
@@ -90,12 +92,17 @@ function validateServiceStatus(object: KubeObject): FieldError[] {
 const gracePeriod = (spec: V1PodSpec | undefined): number => ((spec?.terminationGracePeriodSeconds ?? 30) < 0 ? 1 : (spec?.terminationGracePeriodSeconds ?? 30));
 const isOver = (object: KubeObject): boolean => ['Succeeded', 'Failed'].includes(textAt(object, 'status', 'phase'));
 
+function prepareClaim(draft: KubeObject): void {
+  startStatus({ phase: 'Pending' })(draft);
+  draft.metadata.finalizers = [...new Set([...(draft.metadata.finalizers ?? []), CLAIM_IN_USE])];
+}
+
 const rbac: Strategy = { validateName: pathSegment };
 
 /** What each kind adds to the common handling of writes. */
 export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   ...WORKLOAD_STRATEGIES,
-  Namespace: { validateName: dnsLabel, prepareCreate: prepareNamespace, prepareUpdate: keepNamespaceSpec, applyDefaults: labelNamespace },
+  Namespace: { goesAlone: true, validateName: dnsLabel, prepareCreate: prepareNamespace, prepareUpdate: keepNamespaceSpec, applyDefaults: labelNamespace },
   Node: { applyDefaults: defaultNode, validate: validateNode, validateUpdate: validateNodeUpdate },
   Pod: {
     prepareCreate: preparePod,
@@ -132,9 +139,9 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   RoleBinding: { ...rbac, validate: validateRoleBinding, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
   Endpoints: { applyDefaults: defaultEndpoints, validate: validateEndpoints, warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
   ServiceAccount: { returnsDeleted: true },
-  LimitRange: { applyDefaults: defaultLimitRange },
-  ResourceQuota: { prepareCreate: startStatus({}), returnsDeleted: true },
-  PersistentVolumeClaim: { prepareCreate: startStatus({ phase: 'Pending' }), applyDefaults: defaultClaim, validate: validateClaim, returnsDeleted: true },
+  LimitRange: { applyDefaults: defaultLimitRange, validate: validateLimitRange },
+  ResourceQuota: { prepareCreate: startStatus({}), validate: validateResourceQuota, returnsDeleted: true },
+  PersistentVolumeClaim: { prepareCreate: prepareClaim, applyDefaults: defaultClaim, validate: validateClaim, returnsDeleted: true },
   Ingress: { prepareCreate: startStatus({ loadBalancer: {} }), validate: validateIngress },
   IngressClass: { validate: validateIngressClass },
   PodDisruptionBudget: { prepareCreate: startStatus({ disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }), validate: validateDisruptionBudget, needsVersion: true },

@@ -95,7 +95,7 @@ function decodeScalar(value: unknown, schema: Schema, position: Position): unkno
       return decodeQuantity(value, position);
     case 'bytes':
       if (typeof value !== 'string') throw mismatch(value, '[]uint8', position);
-      if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value)) throw badRequest(`illegal base64 data at input byte ${value.search(/[^A-Za-z0-9+/\s]/)}`);
+      if (!/^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/.test(value)) throw badRequest(`illegal base64 data at input byte ${value.search(/[^A-Za-z0-9+/\r\n]/)}`);
       return value;
     default:
       if (typeof value !== 'string') throw mismatch(value, schema.type === 'time' ? 'Time' : 'string', position);

@@ -26,6 +26,7 @@ export const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   'V1PodSpec.schedulingGates': byName,
   'V1PodSpec.topologySpreadConstraints': { patchKey: 'topologyKey', listKeys: ['topologyKey', 'whenUnsatisfiable'] },
   'V1PodSpec.nodeSelector': atomic,
+  'V1ControllerRevision.data': atomic,
   'V1Container.ports': { patchKey: 'containerPort', listKeys: ['containerPort', 'protocol'], keyDefaults: { protocol: 'TCP' } },
   'V1Container.env': byName,
   'V1Container.volumeMounts': { patchKey: 'mountPath', listKeys: ['mountPath'] },

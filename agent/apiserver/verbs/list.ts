@@ -21,20 +21,25 @@ export interface ListResult {
 
 /** Where a list goes on: the revision of its first page and the last key that was sent. */
 interface Continue {
+  /** -1: whatever is there when the rest is asked for. */
   readonly rv: number;
   readonly start: string;
 }
 
+const FORGOTTEN = 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+
 /**
  * All pages of a list show the same revision: later ones are computed by
- * undoing newer changes, and end with 410 once the changes are forgotten.
+ * undoing newer changes, and end with 410 once the changes are forgotten. That
+ * answer has a token for the rest as it is now.
  */
 export function listObjects(context: ApiContext, kind: Kind, namespace: string, options: ListOptions): ListResult {
   const from = options.continueToken === '' ? undefined : parseContinue(options.continueToken);
-  const revision = from?.rv ?? exactRevision(context, options) ?? context.store.revision;
+  const asked = from?.rv === -1 ? undefined : from?.rv;
+  const revision = asked ?? exactRevision(context, options) ?? context.store.revision;
   const prefix = kind.namespaced && namespace !== '' ? `${namespace}/` : '';
   const all = context.store.listAt(resourceIdOf(kind), prefix, revision);
-  if (all === undefined) throw expired(from ? 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results.' : `The resourceVersion for the provided list is too old.`);
+  if (all === undefined) throw from === undefined ? expired('The resourceVersion for the provided list is too old.') : expired(FORGOTTEN, tokenOf({ ...from, rv: -1 }));
   // Go leaves an empty token out of its typed lists, but not out of those of custom kinds.
   const ended = kind.custom ? { continue: '' } : {};
   const selected = all.filter((object) => (from === undefined || keyText(kind, object) > from.start) && (options.selects?.(object) ?? true));
@@ -43,7 +48,7 @@ export function listObjects(context: ApiContext, kind: Kind, namespace: string, 
   const last = page.at(-1);
   const token: Continue = { rv: revision, start: last === undefined ? '' : keyText(kind, last) };
   const remaining = options.selects === undefined ? { remainingItemCount: selected.length - page.length } : {};
-  return { metadata: { resourceVersion: String(revision), continue: Buffer.from(JSON.stringify(token)).toString('base64url'), ...remaining }, items: page };
+  return { metadata: { resourceVersion: String(revision), continue: tokenOf(token), ...remaining }, items: page };
 }
 
 export function listEnvelope(kind: Kind, result: ListResult): Fields {
@@ -53,6 +58,8 @@ export function listEnvelope(kind: Kind, result: ListResult): Fields {
 }
 
 const keyText = (kind: Kind, object: KubeObject): string => (kind.namespaced ? `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}` : (object.metadata.name ?? ''));
+
+const tokenOf = (from: Continue): string => Buffer.from(JSON.stringify(from)).toString('base64url');
 
 function parseContinue(token: string): Continue {
   try {

@@ -102,7 +102,7 @@ function fieldReader(kind: Kind, field: string): (object: KubeObject) => string 
   if (read === undefined) {
     const known = Object.keys(kind.selectable).length > 0;
     if (kind.group === 'batch' && known) throw badRequest(`field label ${JSON.stringify(field)} not supported for ${kind.kind}`);
-    throw badRequest(known ? `field label not supported: ${field}` : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
+    throw badRequest(known || kind.custom ? `field label not supported: ${field}` : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
   }
   return read;
 }

@@ -10,8 +10,11 @@ export interface WatchOptions {
   /** '' or '0': the current objects first, then changes. Otherwise changes after that revision. */
   readonly resourceVersion: string;
   readonly bookmarks: boolean;
-  /** With a bookmark annotated `k8s.io/initial-events-end` after the current objects. */
-  readonly sendInitialEvents: boolean;
+  /**
+   * Begin with the current objects, and a bookmark annotated `k8s.io/initial-events-end` after them if bookmarks
+   * are wanted; or with what comes after now. Undefined: as {@link resourceVersion} says.
+   */
+  readonly sendInitialEvents?: boolean;
 }
 
 export interface WatchEvent {
@@ -22,6 +25,7 @@ export interface WatchEvent {
 /** How many events are taken from the log at a time, so that one watcher's catching up does not hold the others. */
 const BATCH = 256;
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
+const LIST_BLUEPRINT = 'kubernetes.io/initial-events-list-blueprint';
 
 /**
  * One watcher: a cursor into the log of its resource. It holds no events of
@@ -41,10 +45,11 @@ export class Watcher {
   ) {
     const { store } = context;
     this.prefix = kind.namespaced && namespace !== '' ? `${namespace}/` : '';
-    const fromNow = options.resourceVersion === '' || options.resourceVersion === '0' || options.sendInitialEvents;
-    this.initial = fromNow ? store.list(resourceIdOf(kind), this.prefix).filter((object) => options.selects?.(object) ?? true) : [];
-    this.initialEndsWithBookmark = options.sendInitialEvents;
-    this.cursor = fromNow ? store.revision : Number(options.resourceVersion);
+    const anyVersion = options.resourceVersion === '' || options.resourceVersion === '0';
+    const begins = options.sendInitialEvents ?? anyVersion;
+    this.initial = begins ? store.list(resourceIdOf(kind), this.prefix).filter((object) => options.selects?.(object) ?? true) : [];
+    this.initialEndsWithBookmark = begins && options.bookmarks;
+    this.cursor = begins || anyVersion ? store.revision : Number(options.resourceVersion);
     this.assertReachable();
   }
 
@@ -53,21 +58,30 @@ export class Watcher {
     if (this.initial.length > 0) return this.initial.splice(0, BATCH).map((object) => ({ type: 'ADDED', object }));
     if (this.initialEndsWithBookmark) {
       this.initialEndsWithBookmark = false;
-      return [this.bookmark({ [INITIAL_EVENTS_END]: 'true' })];
+      return [this.bookmark({ [INITIAL_EVENTS_END]: 'true', [LIST_BLUEPRINT]: this.blueprint() })];
     }
     return this.takeChanges();
   }
 
   /** Tells the client that it has seen everything up to now. */
   bookmark(annotations?: Record<string, string>): WatchEvent {
-    const metadata = { resourceVersion: String(this.cursor), creationTimestamp: null, ...(annotations ? { annotations } : {}) };
+    const typed = this.kind.custom ? {} : { creationTimestamp: null };
+    const metadata = { resourceVersion: String(this.cursor), ...typed, ...(annotations ? { annotations } : {}) };
     return { type: 'BOOKMARK', object: { kind: this.kind.kind, apiVersion: apiVersionOf(this.kind.group, this.kind.version), metadata } as unknown as KubeObject };
+  }
+
+  /** An empty list of the kind, for clients that make one of the events. */
+  private blueprint(): string {
+    const { custom, listKind, group, version } = this.kind;
+    const apiVersion = apiVersionOf(group, version);
+    const list = custom ? { apiVersion, items: [], kind: listKind } : { kind: listKind, apiVersion, metadata: {}, items: null };
+    return Buffer.from(`${JSON.stringify(list)}\n`).toString('base64');
   }
 
   private takeChanges(): WatchEvent[] {
     for (;;) {
       const events = this.context.store.log(resourceIdOf(this.kind)).after(this.cursor, BATCH);
-      if (events === undefined) throw tooOld(this.cursor, this.oldest());
+      if (events === undefined) throw this.tooOld();
       const last = events.at(-1);
       if (last === undefined) {
         // Nothing of this resource after the cursor: it has seen everything up to now.
@@ -96,12 +110,12 @@ export class Watcher {
 
   private assertReachable(): void {
     if (!Number.isSafeInteger(this.cursor)) throw new ApiError(400, 'BadRequest', `Invalid value: "${this.options.resourceVersion}": strconv.ParseUint: parsing "${this.options.resourceVersion}": invalid syntax`);
-    if (!this.context.store.log(resourceIdOf(this.kind)).covers(this.cursor)) throw tooOld(this.cursor, this.oldest());
+    if (!this.context.store.log(resourceIdOf(this.kind)).covers(this.cursor)) throw this.tooOld();
   }
 
-  private oldest(): number {
-    return this.context.store.log(resourceIdOf(this.kind)).oldest;
+  /** Of events a real server keeps no cache: etcd says that it has forgotten. */
+  private tooOld(): ApiError {
+    if (this.kind.group === '' && this.kind.kind === 'Event') return expired('The resourceVersion for the provided watch is too old.');
+    return expired(`too old resource version: ${this.cursor} (${this.context.store.log(resourceIdOf(this.kind)).oldest})`);
   }
 }
-
-const tooOld = (asked: number, oldest: number): ApiError => expired(`too old resource version: ${asked} (${oldest})`);

@@ -35,6 +35,12 @@ export interface AskOptions {
   readonly part?: (body: Fields) => unknown;
   /** And of an event. */
   readonly event?: (event: Fields) => Fields;
+  /** Bookmarks count too: that after initial events, or any. A server sends others when it likes. */
+  readonly bookmarks?: 'initial' | 'all';
+  /** The changes begin once so many events have come. */
+  readonly after?: number;
+  /** A watch without events is not recorded. */
+  readonly unlessNone?: boolean;
 }
 
 export const MERGE = 'application/merge-patch+json';
@@ -52,7 +58,13 @@ export class Dialogue {
   private readonly seen = new Map<string, Fields>();
   private readonly leftovers: string[] = [];
 
-  constructor(readonly target: Target) {}
+  /** @param skip ends the case as skipped */
+  constructor(
+    readonly target: Target,
+    private readonly skip: (why: string) => never = (why) => {
+      throw new Error(why);
+    },
+  ) {}
 
   /** A name that nobody else has, for what is not in a namespace of the case. */
   name(base: string): string {
@@ -78,6 +90,11 @@ export class Dialogue {
     this.removeLater(`/api/v1/namespaces/${this.namespace}`);
     if (this.target.embedded) await this.quietly('POST', this.core('serviceaccounts'), { metadata: { name: 'default' } });
     else await this.until(async () => (await this.quietly('GET', this.core('serviceaccounts/default'))).code === 200);
+  }
+
+  /** Ends the case, as skipped, with a server that has no initial events in watches. */
+  async needsWatchList(): Promise<void> {
+    if (!(await this.target.sendsInitialEvents())) this.skip('the server has the feature WatchList off, or an etcd before 3.5.13');
   }
 
   /** Deletes an object after the case, whatever became of it. */
@@ -113,9 +130,11 @@ export class Dialogue {
       return [];
     }
     const events: Fields[] = [];
-    const arriving = eventsOf(response, count, events);
+    const arriving = eventsOf(response, count, events, (event) => event['type'] !== 'BOOKMARK' || options.bookmarks === 'all' || (options.bookmarks === 'initial' && fieldsAt(event, 'object', 'metadata')['annotations'] !== undefined));
+    if (options.after !== undefined) await this.until(async () => events.length >= (options.after ?? 0));
     await change();
     await arriving;
+    if (options.unlessNone === true && events.length === 0) return [];
     this.turns.push({ ask: asked, code: 200, events: events.map((event) => this.normal.value(withoutOwners(options.event?.(event) ?? event))) });
     return events;
   }
@@ -172,13 +191,13 @@ async function whole(response: IncomingMessage): Promise<Answer> {
 }
 
 /** Collects events until there are enough, then hangs up. An ERROR is the last. */
-async function eventsOf(response: IncomingMessage, count: number, events: Fields[]): Promise<void> {
+async function eventsOf(response: IncomingMessage, count: number, events: Fields[], counts: (event: Fields) => boolean): Promise<void> {
   let rest = '';
   response.setEncoding('utf8');
   for await (const chunk of response as AsyncIterable<string>) {
     const lines = `${rest}${chunk}`.split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') events.push(JSON.parse(line) as Fields);
+    events.push(...lines.flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Fields])).filter(counts));
     if (events.length >= count || events.some((event) => event['type'] === 'ERROR')) break;
   }
   // More may have come at once.

@@ -20,6 +20,7 @@ export function normalForm(token: string): Normal {
       .replace(/ResourceVersion in object meta: \d+/g, 'ResourceVersion in object meta: N')
       .replace(/ResourceVersion in record \(\d+\)/g, 'ResourceVersion in record (N)')
       .replace(/\(0x[0-9a-f]+\)/g, '(POINTER)')
+      .replace(/\bmade-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, 'made-XXXXX')
       .replace(/kube-api-access-\w{5}/g, 'kube-api-access-XXXXX');
   const value = (given: unknown): unknown => {
     if (typeof given === 'string') return text(given);
@@ -36,6 +37,7 @@ export function normalForm(token: string): Normal {
     if (name === 'resourceVersion' && typeof given === 'string' && given !== '') return 'VERSION';
     if (name === 'cells' && Array.isArray(given)) return given.map((cell) => (typeof cell === 'string' ? text(cell).replace(/^(\d+[smhd])+$/, 'AGE') : cell));
     if (name === 'columnDefinitions' && Array.isArray(given)) return given.map((column: Fields) => value({ ...column, description: 'DESCRIPTION' }));
+    if (name === 'kubernetes.io/initial-events-list-blueprint' && typeof given === 'string') return text(Buffer.from(given, 'base64').toString());
     if (name === 'continue' && given !== '') return 'TOKEN';
     if ((name === 'nodePort' || name === 'healthCheckNodePort') && typeof given === 'number' && given >= 30_000) return 'NODE-PORT';
     if (name === 'name' && typeof given === 'string' && typeof owner['generateName'] === 'string') return text(given).replace(/[bcdfghjklmnpqrstvwxz2456789]{5}$/, 'XXXXX');

@@ -14,6 +14,8 @@ export interface Target {
   readonly kubeconfig: string;
   /** True for the server of this repository, for which `differences.ts` holds. */
   readonly embedded: boolean;
+  /** Whether watches may begin with initial events; not every real server's may. */
+  sendsInitialEvents(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -45,5 +47,13 @@ async function target(kubeconfig: string, embedded: boolean, close: () => Promis
       sent.once('error', reject);
       sent.end(body);
     });
-  return { send, kubeconfig, embedded, close };
+  let sends: Promise<boolean> | undefined;
+  return { send, kubeconfig, embedded, sendsInitialEvents: () => (sends ??= sendsInitialEvents(send)), close };
+}
+
+async function sendsInitialEvents(send: Target['send']): Promise<boolean> {
+  const response = await send('GET', '/api/v1/namespaces?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1', { accept: 'application/json' }, undefined);
+  let text = '';
+  for await (const chunk of response as AsyncIterable<Buffer>) text += chunk.toString();
+  return response.statusCode === 200 && text.includes('k8s.io/initial-events-end');
 }

@@ -1,7 +1,7 @@
 import type { Fields } from '../../../../agent/apiserver/kube-object.js';
 import type { Dialogue } from '../dialogue.js';
 
-/** A kind with a small object that a real server accepts. */
+/** A kind with a small object that a real server accepts. TOKEN is the case's own. */
 export interface Example {
   readonly apiVersion: string;
   readonly kind: string;
@@ -11,6 +11,8 @@ export interface Example {
   readonly object: Fields | ((api: Dialogue) => Fields);
   /** What a status write sets; absent where there is no such subresource. */
   readonly status?: Fields;
+  /** Makes the kind known, where the server does not know it by itself. */
+  readonly define?: (api: Dialogue) => Promise<void>;
 }
 
 const labels = { app: 'x' };
@@ -19,7 +21,25 @@ const template = { metadata: { labels }, spec: { containers: [container] } };
 const time = '2026-01-01T00:00:00Z';
 const role = { apiGroup: 'rbac.authorization.k8s.io', name: 'r' };
 
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+
+/** Defines a kind of the case's own, and waits until it is served. */
+async function define(api: Dialogue, plural: string, kind: string, scope: 'Namespaced' | 'Cluster'): Promise<void> {
+  const group = `g-${api.token}.example.com`;
+  const version = { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { order: { type: 'number' } } } } } } };
+  await api.quietly('POST', DEFINITIONS, { metadata: { name: `${plural}.${group}` }, spec: { group, scope, names: { plural, kind }, versions: [version] } });
+  api.removeLater(`${DEFINITIONS}/${plural}.${group}`);
+  await api.until(async () => (await api.quietly('GET', `/apis/${group}/v1/${plural}`)).code === 200);
+}
+
+/** Kinds by definition, as those of Calico's policies are: one in namespaces, one for the cluster. */
+export const CUSTOM_KINDS: readonly Example[] = [
+  { apiVersion: 'g-TOKEN.example.com/v1', kind: 'Rule', resource: 'rules', object: { spec: { order: 1 } }, define: (api) => define(api, 'rules', 'Rule', 'Namespaced') },
+  { apiVersion: 'g-TOKEN.example.com/v1', kind: 'GlobalRule', resource: 'globalrules', cluster: true, object: { spec: { order: 1 } }, define: (api) => define(api, 'globalrules', 'GlobalRule', 'Cluster') },
+];
+
 export const KINDS: readonly Example[] = [
+  { apiVersion: 'v1', kind: 'Namespace', resource: 'namespaces', cluster: true, object: {} },
   { apiVersion: 'v1', kind: 'Node', resource: 'nodes', cluster: true, object: { spec: { podCIDR: '10.42.7.0/24' } }, status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] } },
   { apiVersion: 'v1', kind: 'Pod', resource: 'pods', object: { spec: { schedulerName: 'nobody', automountServiceAccountToken: false, containers: [container] } }, status: { phase: 'Running', podIP: '192.0.2.7', podIPs: [{ ip: '192.0.2.7' }], conditions: [{ type: 'Ready', status: 'True' }] } },
   { apiVersion: 'v1', kind: 'Service', resource: 'services', object: { spec: { selector: labels, ports: [{ port: 80 }] } }, status: { loadBalancer: { ingress: [{ ip: '192.0.2.9' }] } } },

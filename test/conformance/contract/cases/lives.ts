@@ -45,7 +45,8 @@ async function liveStatus(api: Dialogue, one: string, status: Fields): Promise<v
 }
 
 /** Where objects of a kind are in the case, and the kind's example there. */
-export function placed(api: Dialogue, { apiVersion, kind, resource, object, cluster, name }: Example): { all: string; one: string; object: Fields } {
+export function placed(api: Dialogue, { apiVersion: version, kind, resource, object, cluster, name }: Example): { all: string; one: string; object: Fields } {
+  const apiVersion = version.replace('TOKEN', api.token);
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const all = cluster === true ? `${root}/${resource}` : `${root}/namespaces/${api.namespace}/${resource}`;
   const given = name?.(api) ?? (cluster === true ? api.name('example') : 'example');

@@ -11,7 +11,7 @@ const touch = async (api: Dialogue, name: string, labels: Record<string, string 
 const remove = async (api: Dialogue, name: string): Promise<void> => {
   await api.quietly('DELETE', api.core(`secrets/${name}`));
 };
-const watched = (api: Dialogue, more: string): string => api.core(`secrets?watch=true&timeoutSeconds=20${more}`);
+const watched = (api: Dialogue, more: string, seconds = 20): string => api.core(`secrets?watch=true&timeoutSeconds=${seconds}${more}`);
 const versionNow = async (api: Dialogue): Promise<string> => textAt((await api.quietly('GET', api.core('secrets'))).body, 'metadata', 'resourceVersion');
 
 export const watches: Cases = {
@@ -62,18 +62,21 @@ export const watches: Cases = {
     await api.watch(watched(api, '&resourceVersion=nonsense'), 1);
   },
   'initial events end with a bookmark': async (api) => {
+    await api.needsWatchList();
     await make(api, 'a');
     await make(api, 'b');
-    await api.watch(watched(api, '&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'), 4, () => make(api, 'c'));
+    await api.watch(watched(api, '&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'), 4, () => make(api, 'c'), { bookmarks: 'initial' });
   },
   'initial events need bookmarks and a match': async (api) => {
+    await api.needsWatchList();
     await api.watch(watched(api, '&sendInitialEvents=true'), 1);
-    await api.watch(watched(api, '&sendInitialEvents=true&resourceVersionMatch=NotOlderThan'), 1);
+    await api.watch(watched(api, '&sendInitialEvents=true&resourceVersionMatch=NotOlderThan', 1), 1, async () => undefined, { bookmarks: 'all' });
     await api.watch(watched(api, '&sendInitialEvents=true&resourceVersionMatch=Exact&allowWatchBookmarks=true'), 1);
     await api.watch(watched(api, '&resourceVersionMatch=NotOlderThan'), 1);
     await api.ask('GET', api.core('secrets?sendInitialEvents=true&resourceVersionMatch=NotOlderThan'));
   },
   'a watch without initial events starts now': async (api) => {
+    await api.needsWatchList();
     await make(api, 'a');
     await api.watch(watched(api, '&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'), 1, () => make(api, 'b'));
   },
