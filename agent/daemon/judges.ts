@@ -40,10 +40,9 @@ export function placeJudges(ledgers: PolicyLedgers, rows: readonly RowChange<IpA
   }
   let looked = 0;
   for (const [from, to] of moves.values()) {
-    for (const table of singlingOut(ledgers, from, to)) {
-      if (looked++ > MOST) return true;
-      if (inForce(ledgers, table) && rowsFor(ledgers, table, from) !== rowsFor(ledgers, table, to)) return true;
-    }
+    const [was, is] = [rowsByTable(ledgers, from), rowsByTable(ledgers, to)];
+    looked += was.size + is.size;
+    if (looked > MOST || [...told(was, is), ...told(is, was)].some((table) => inForce(ledgers, table, was.get(table), is.get(table)))) return true;
   }
   return false;
 }
@@ -51,28 +50,41 @@ export function placeJudges(ledgers: PolicyLedgers, rows: readonly RowChange<IpA
 /** Whether entries that change are met by a packet: an endpoint has the table, an address the class, and the class got other rows before. */
 export function entryJudges(ledgers: PolicyLedgers, rows: readonly RowChange<TableKey, bigint>[]): boolean {
   if (rows.length > MOST) return true;
+  // A new class is in many entries and at no address yet: of each class it is asked once.
+  const inUse = new Map<bigint, boolean>([[0n, true]]);
+  const met = (classId: bigint): boolean => {
+    const known = inUse.get(classId) ?? (ledgers.peers.refersNow(`class:${classId}`) || ledgers.cidrs.refersNow(`class:${classId}`));
+    inUse.set(classId, known);
+    return known;
+  };
   return rows.some(({ key: { table, classId }, before, after }) => {
-    if (!inForce(ledgers, table)) return false;
-    if (classId === 0n) return true;
-    const fallback = ledgers.tables.actual().get(`${table}/0`)?.row;
-    if ((before ?? fallback) === (after ?? fallback)) return false;
-    return ledgers.peers.refersNow(`class:${classId}`) || ledgers.cidrs.refersNow(`class:${classId}`);
+    if (!met(classId)) return false;
+    return classId === 0n ? hasEndpoint(ledgers, table) : inForce(ledgers, table, before, after);
   });
 }
 
-function inForce({ endpoints }: PolicyLedgers, table: bigint): boolean {
+/** Whether an endpoint has the table, and it makes a difference there to have the one or the other entry; undefined: none, which means that of class 0. */
+function inForce(ledgers: PolicyLedgers, table: bigint, was: bigint | undefined, is: bigint | undefined): boolean {
+  if (!hasEndpoint(ledgers, table)) return false;
+  const fallback = was === undefined || is === undefined ? ledgers.tables.actual().get(`${table}/0`)?.row : undefined;
+  return (was ?? fallback) !== (is ?? fallback);
+}
+
+function hasEndpoint({ endpoints }: PolicyLedgers, table: bigint): boolean {
   endpoints.actual(); // listed, or this is no answer
   return endpoints.refersNow(`table:${table}`);
 }
 
-/** Tables with an entry for one of the classes; all others give both what they give class 0. */
-function* singlingOut({ tables }: PolicyLedgers, ...classes: readonly bigint[]): Generator<bigint> {
-  for (const classId of classes) if (classId !== 0n) for (const { key } of tables.grouped(classId)) yield key.table;
+/** What tables with an entry of its own give a class; all others give it what they give class 0. */
+function rowsByTable({ tables }: PolicyLedgers, classId: bigint): ReadonlyMap<bigint, bigint> {
+  const rows = new Map<bigint, bigint>();
+  if (classId !== 0n) for (const { key, row } of tables.grouped(classId)) rows.set(key.table, row);
+  return rows;
 }
 
-function rowsFor({ tables }: PolicyLedgers, table: bigint, classId: bigint): bigint | undefined {
-  const actual = tables.actual();
-  return (actual.get(`${table}/${classId}`) ?? actual.get(`${table}/0`))?.row;
+/** Tables that say something else in the one than in the other, or nothing there. */
+function* told(rows: ReadonlyMap<bigint, bigint>, others: ReadonlyMap<bigint, bigint>): Generator<bigint> {
+  for (const [table, row] of rows) if (others.get(table) !== row) yield table;
 }
 
 /** Class of what covers it, where it has no row of its own. */

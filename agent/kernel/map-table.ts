@@ -74,6 +74,8 @@ export class MapTable<Key, Row, K, V> implements Table<Key, Row> {
     keyOf: (item: T) => Key,
     apply: (map: BpfMap<K, V>, part: readonly T[]) => (Error | undefined)[],
   ): (Error | undefined)[] {
+    const [[only, map] = []] = this.maps;
+    if (this.maps.size === 1 && items.every((item) => this.schema.familyOf(keyOf(item)) === only)) return apply(map!, items);
     const outcomes = new Array<Error | undefined>(items.length).fill(undefined);
     const places = new Map<Family, number[]>();
     items.forEach((item, i) => {

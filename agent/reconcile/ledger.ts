@@ -1,5 +1,5 @@
 import { failedAgain, type Failure } from './backoff.js';
-import { diff, type Changes, type Keyed, type Rows } from './diff.js';
+import { diff, diffOf, verbFor, type Changes, type Keyed, type Rows } from './diff.js';
 import { KnownRows } from './known-rows.js';
 import type { Relations } from './relations.js';
 import type { Table } from './table.js';
@@ -154,6 +154,9 @@ export class Ledger<Key, Row> implements AnyLedger {
 
   /** Whether anything is to be done. */
   differs(): boolean {
+    const actual = this.actual();
+    const other = (key: string): boolean => verbFor(this.#desired.get(key), actual.get(key), this.#equal) !== undefined;
+    if (this.#suspects !== undefined) return this.#suspects.size > 0 && [...this.#suspects].some(other);
     const { put, gone } = this.#differences();
     return put.length > 0 || gone.length > 0;
   }
@@ -251,10 +254,11 @@ export class Ledger<Key, Row> implements AnyLedger {
 
   #differences(): Changes {
     const actual = this.actual();
-    const equal = (a: Row, d: Row): boolean => this.table.equal(a, d);
-    if (this.#suspects === undefined) return diff(this.#desired, actual, equal);
-    return diff(only(this.#desired, this.#suspects), only(actual, this.#suspects), equal);
+    if (this.#suspects === undefined) return diff(this.#desired, actual, this.#equal);
+    return diffOf(this.#suspects, this.#desired, actual, this.#equal);
   }
+
+  readonly #equal = (actual: Row, desired: Row): boolean => this.table.equal(actual, desired);
 
   #ranked(changes: Changes): Changes {
     if (this.relations.rank === undefined) return changes;
@@ -271,8 +275,8 @@ export class Ledger<Key, Row> implements AnyLedger {
     keys.forEach((key, i) => {
       const error = outcomes[i];
       const wish = rows?.[i];
-      const before = this.#failures.get(key);
       if (error !== undefined) {
+        const before = this.#failures.get(key);
         const same = before !== undefined && this.#sameWish(before, wish?.row);
         this.#failures.set(key, failedAgain(same ? before : undefined, error, wish?.row, nowMs));
         return;
@@ -283,13 +287,4 @@ export class Ledger<Key, Row> implements AnyLedger {
       this.#known.store(key, wish);
     });
   }
-}
-
-function only<K, R>(rows: Rows<K, R>, keys: ReadonlySet<string>): Rows<K, R> {
-  const some = new Map<string, Keyed<K, R>>();
-  for (const key of keys) {
-    const row = rows.get(key);
-    if (row !== undefined) some.set(key, row);
-  }
-  return some;
 }

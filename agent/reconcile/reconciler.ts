@@ -135,7 +135,7 @@ class Run {
 
   #writable(ledger: AnyLedger, keys: readonly string[]): string[] {
     return keys.filter((key) => {
-      const blocked = blockedBy(ledger.refers(key), this.#missing) !== undefined;
+      const blocked = this.#missing.size > 0 && blockedBy(ledger.refers(key), this.#missing) !== undefined;
       if (blocked) this.#blocked++;
       if (!blocked && !ledger.resting(key, 'upsert', this.nowMs)) return true;
       this.#miss(ledger, [key], 'upsert');
@@ -149,7 +149,7 @@ class Run {
     return keys.filter((key) => {
       if (!ledger.has(key) || ledger.resting(key, 'remove', this.nowMs)) return false;
       const used = ledger.shared && inUse(ledger.provides(key, 'actual'), referred, wanted);
-      const early = blockedBy(ledger.after(key), this.#missing) !== undefined;
+      const early = this.#missing.size > 0 && blockedBy(ledger.after(key), this.#missing) !== undefined;
       if (used || early) this.#blocked++;
       return !used && !early;
     });

@@ -25,13 +25,11 @@ export class RuleIndex {
 
   /** Positions of the rules that hold for this peer and not for all, in order. */
   holding(satisfied: ReadonlySet<Atom>): number[] {
-    const held = new Set<number>();
-    const add = (alternatives: readonly Alternative[]): void => {
-      for (const { rule, atoms } of alternatives) if (!held.has(rule) && atoms.every((a) => satisfied.has(a))) held.add(rule);
-    };
-    if (satisfied.size < this.#byAtom.size) for (const atom of satisfied) add(this.#byAtom.get(atom) ?? []);
-    else for (const [atom, alternatives] of this.#byAtom) if (satisfied.has(atom)) add(alternatives);
-    return [...held].sort((a, b) => a - b);
+    const held: number[] = [];
+    if (satisfied.size < this.#byAtom.size) for (const atom of satisfied) addHeld(held, this.#byAtom.get(atom), satisfied);
+    else for (const [atom, alternatives] of this.#byAtom) if (satisfied.has(atom)) addHeld(held, alternatives, satisfied);
+    if (held.length < 2) return held;
+    return [...new Set(held)].sort((a, b) => a - b);
   }
 
   /** Those at `held`, and those that hold for every peer, in order. */
@@ -44,6 +42,17 @@ export class RuleIndex {
     if (known === undefined) this.#byAtom.set(atom, [alternative]);
     else known.push(alternative);
   }
+}
+
+function addHeld(held: number[], alternatives: readonly Alternative[] | undefined, satisfied: ReadonlySet<Atom>): void {
+  if (alternatives === undefined) return;
+  for (const { rule, atoms } of alternatives) if (areIn(satisfied, atoms)) held.push(rule);
+}
+
+/** This is asked of every new class in every table. */
+function areIn(satisfied: ReadonlySet<Atom>, atoms: readonly Atom[]): boolean {
+  for (const atom of atoms) if (!satisfied.has(atom)) return false;
+  return true;
 }
 
 /** One peer of a rule: it holds where each of its atoms does. There is at least one, or the rule would hold for every peer. */

@@ -41,8 +41,9 @@ export class TableEntries {
 
   /** All that the table can see of a set of answers. */
   #key({ held, answers }: Seen): string {
+    if (this.spec.queries.size === 0) return held.join();
     const ports = [...this.spec.queries].map((query) => `${query}=${(answers.ports.get(query) ?? []).join('+')}`);
-    return [...held, ...ports].join(',');
+    return [...held, ...ports].join();
   }
 }
 
