@@ -12,6 +12,7 @@ import { deployments } from './deployments.js';
 import { endpointSlices } from './endpoint-slices.js';
 import { jobs, jobWaitsForTime } from './jobs.js';
 import { replicaSets } from './replica-sets.js';
+import { revisions } from './revisions.js';
 import { scheduler } from './scheduler.js';
 import { statefulSets } from './stateful-sets.js';
 
@@ -40,6 +41,7 @@ export function plan(world: World, options: Pick<ControllersOptions, 'podCidr' |
     ...apiServerSlice(world, options.api.address, options.api.port),
     ...deployments(world, nowMs),
     ...replicaSets(world, nowMs),
+    ...revisions(world),
     ...statefulSets(world),
     ...daemonSets(world),
     ...jobs(world, nowMs),

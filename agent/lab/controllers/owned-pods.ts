@@ -19,13 +19,14 @@ export function activePods(pods: readonly Pod[], owner: KubeObject): Pod[] {
 
 /** Short name of a template's content: equal templates have equal ones. */
 export function templateHash(template: PodTemplate): string {
-  return contentId(JSON.stringify(sorted(template))).toString(36).slice(0, 10);
+  return contentId(JSON.stringify(sortedByKey(template))).toString(36).slice(0, 10);
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+/** The same with the keys of all maps in order. */
+export function sortedByKey(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedByKey);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sortedByKey(inner)]));
 }
 
 export interface PodFromTemplate {

@@ -254,6 +254,7 @@ export interface StatefulSet extends KubeObject {
     readonly podManagementPolicy?: string;
     readonly ordinals?: { readonly start?: number };
     readonly selector: LabelSelector;
+    readonly revisionHistoryLimit?: number;
     readonly template: PodTemplate;
     readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly partition?: number } };
   };
@@ -263,10 +264,16 @@ export interface StatefulSet extends KubeObject {
 export interface DaemonSet extends KubeObject {
   readonly spec: {
     readonly selector: LabelSelector;
+    readonly revisionHistoryLimit?: number;
     readonly template: PodTemplate;
     readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly maxUnavailable?: number | string } };
   };
   readonly status?: Readonly<Record<string, unknown>>;
+}
+
+/** A template that a StatefulSet or DaemonSet has, or has had. */
+export interface ControllerRevision extends KubeObject {
+  readonly revision: number;
 }
 
 export interface Job extends KubeObject {

@@ -13,6 +13,7 @@ export const DEPLOYMENTS = of('apps', 'v1', 'deployments', 'Deployment');
 export const REPLICA_SETS = of('apps', 'v1', 'replicasets', 'ReplicaSet');
 export const STATEFUL_SETS = of('apps', 'v1', 'statefulsets', 'StatefulSet');
 export const DAEMON_SETS = of('apps', 'v1', 'daemonsets', 'DaemonSet');
+export const CONTROLLER_REVISIONS = of('apps', 'v1', 'controllerrevisions', 'ControllerRevision');
 export const JOBS = of('batch', 'v1', 'jobs', 'Job');
 
 /** A pod's `binding` subresource as a collection to create in. */

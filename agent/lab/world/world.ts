@@ -3,8 +3,8 @@ import type { Logger } from '../../base/log.js';
 import type { KubeClient } from '../../datastore/client.js';
 import type { Resource } from '../../datastore/resource.js';
 import { ObjectCache } from './object-cache.js';
-import type { DaemonSet, Deployment, EndpointSlice, Job, KubeObject, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet } from './objects.js';
-import { DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS } from './resources.js';
+import type { ControllerRevision, DaemonSet, Deployment, EndpointSlice, Job, KubeObject, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet } from './objects.js';
+import { CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS } from './resources.js';
 import { follow } from './watcher.js';
 
 /** What the controllers decide from. */
@@ -19,6 +19,7 @@ export interface World {
   readonly replicaSets: readonly ReplicaSet[];
   readonly statefulSets: readonly StatefulSet[];
   readonly daemonSets: readonly DaemonSet[];
+  readonly controllerRevisions: readonly ControllerRevision[];
   readonly jobs: readonly Job[];
 }
 
@@ -34,6 +35,7 @@ export class Caches {
   readonly replicaSets = new ObjectCache<ReplicaSet>();
   readonly statefulSets = new ObjectCache<StatefulSet>();
   readonly daemonSets = new ObjectCache<DaemonSet>();
+  readonly controllerRevisions = new ObjectCache<ControllerRevision>();
   readonly jobs = new ObjectCache<Job>();
 
   /** Every cache with the kind that it holds. */
@@ -50,6 +52,7 @@ export class Caches {
       entry(REPLICA_SETS, this.replicaSets),
       entry(STATEFUL_SETS, this.statefulSets),
       entry(DAEMON_SETS, this.daemonSets),
+      entry(CONTROLLER_REVISIONS, this.controllerRevisions),
       entry(JOBS, this.jobs),
     ];
   }
@@ -71,6 +74,7 @@ export class Caches {
       replicaSets: this.replicaSets.list(),
       statefulSets: this.statefulSets.list(),
       daemonSets: this.daemonSets.list(),
+      controllerRevisions: this.controllerRevisions.list(),
       jobs: this.jobs.list(),
     };
   }

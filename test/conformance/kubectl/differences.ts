@@ -8,9 +8,4 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
 export const POD_DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'runs a pod, reads its log and runs commands in it': { 'exec p -c main -- /no/such/file': 'runc’s words, and no exit code of a command; a shell’s 127 here' },
   'sees pods end and begin again': { 'logs again --previous': 'the kubelet keeps one dead container, and that is another by now; the lab keeps the log' },
-  'has sets, jobs and nodes': {
-    'rollout history statefulset/db': 'the lab keeps no ControllerRevisions',
-    'rollout history daemonset/each': 'the lab keeps no ControllerRevisions',
-    'rollout undo daemonset/each': 'the lab keeps no ControllerRevisions',
-  },
 };

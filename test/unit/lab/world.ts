@@ -4,7 +4,7 @@ import type { Condition, KubeObject, Meta, Node, Pod, PodTemplate } from '../../
 
 export const NOW = Date.parse('2026-01-01T00:00:00Z');
 
-const EMPTY: World = { namespaces: [], nodes: [], pods: [], services: [], serviceAccounts: [], endpointSlices: [], deployments: [], replicaSets: [], statefulSets: [], daemonSets: [], jobs: [] };
+const EMPTY: World = { namespaces: [], nodes: [], pods: [], services: [], serviceAccounts: [], endpointSlices: [], deployments: [], replicaSets: [], statefulSets: [], daemonSets: [], controllerRevisions: [], jobs: [] };
 
 export const world = (some: Partial<World>): World => ({ ...EMPTY, ...some });
 
