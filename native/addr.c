@@ -39,7 +39,7 @@ int addr_rows(struct nl_sock *sk, struct device_dump *dump)
 {
 	struct ifaddrmsg head = { .ifa_family = AF_UNSPEC, .ifa_index = dump->ifindex };
 
-	netlink_strict(sk);
+	netlink_strict(sk, 1);
 	return netlink_dump(sk, RTM_GETADDR, &head, sizeof(head), each_addr, dump, &dump->rows);
 }
 
@@ -52,13 +52,13 @@ int canal_addr_list(uint32_t ifindex, struct canal_net_addr *out, uint32_t capac
 	if (err)
 		return err;
 	err = addr_rows(sk, &dump);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	if (ifindex && err == -ENODEV)
 		return 0;
 	return err ? err : row_result(&dump.rows, needed);
 }
 
-static int talk(struct nl_sock *sk, const struct canal_net_addr *addr, int type, int flags)
+static struct nl_msg *message(const struct canal_net_addr *addr, int type, int flags)
 {
 	size_t size = family_bytes(addr->family);
 	struct ifaddrmsg head = { .ifa_family = family_to_af(addr->family), .ifa_prefixlen = addr->prefixlen,
@@ -66,20 +66,22 @@ static int talk(struct nl_sock *sk, const struct canal_net_addr *addr, int type,
 	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 
 	if (!msg)
-		return -ENOMEM;
+		return NULL;
 	NLA_PUT(msg, IFA_LOCAL, size, addr->addr);
 	NLA_PUT(msg, IFA_ADDRESS, size, addr->addr);
-	return netlink_talk(sk, msg);
+	return msg;
 nla_put_failure:
 	nlmsg_free(msg);
-	return -EMSGSIZE;
+	return NULL;
 }
 
-int addr_apply(struct nl_sock *sk, const void *row) { return talk(sk, row, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE); }
+struct nl_msg *addr_order(const struct canal_net_addr *addr) { return message(addr, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE); }
+
+static int addr_apply(struct nl_sock *sk, const void *row) { return netlink_talk(sk, addr_order(row)); }
 
 static int addr_remove(struct nl_sock *sk, const void *row)
 {
-	int err = talk(sk, row, RTM_DELADDR, 0);
+	int err = netlink_talk(sk, message(row, RTM_DELADDR, 0));
 
 	return err == -EADDRNOTAVAIL || err == -ENODEV ? 0 : err;
 }

@@ -1,7 +1,14 @@
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -86,14 +93,62 @@ static int attach_tcx(uint32_t ifindex, int prog_fd, int egress, const char *pin
 	return err;
 }
 
+static struct nl_msg *qdisc_order(uint32_t ifindex)
+{
+	struct tcmsg head = { .tcm_ifindex = (int)ifindex, .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0), .tcm_parent = TC_H_CLSACT };
+	struct nl_msg *msg = netlink_message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof(head));
+
+	if (msg && nla_put_string(msg, TCA_KIND, "clsact") < 0) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+// tc shows the name.
+static struct nl_msg *filter_order(uint32_t ifindex, int prog_fd, int egress, const char *name)
+{
+	struct tcmsg head = { .tcm_ifindex = (int)ifindex, .tcm_handle = FILTER_HANDLE,
+			      .tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS),
+			      .tcm_info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL)) };
+	struct nl_msg *msg = netlink_message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, &head, sizeof(head));
+	struct nlattr *options;
+
+	if (!msg)
+		return NULL;
+	NLA_PUT_STRING(msg, TCA_KIND, "bpf");
+	options = nla_nest_start(msg, TCA_OPTIONS);
+	if (!options)
+		goto nla_put_failure;
+	NLA_PUT_U32(msg, TCA_BPF_FD, (uint32_t)prog_fd);
+	NLA_PUT_STRING(msg, TCA_BPF_NAME, name);
+	NLA_PUT_U32(msg, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	nla_nest_end(msg, options);
+	return msg;
+nla_put_failure:
+	nlmsg_free(msg);
+	return NULL;
+}
+
+// The qdisc may be there already, also another's.
 static int attach_clsact(uint32_t ifindex, int prog_fd, int egress)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY, .prog_fd = prog_fd,
-		    .flags = BPF_TC_F_REPLACE);
-	int err = bpf_tc_hook_create(&hook);
+	struct netlink_batch batch = {};
+	struct canal_prog_info info;
+	struct nl_sock *sk;
+	int err = canal_prog_info(prog_fd, &info);
 
-	return err && err != -EEXIST ? err : bpf_tc_attach(&hook, &opts);
+	if (!err)
+		err = netlink_open(&sk);
+	if (err)
+		return err;
+	netlink_add(&batch, qdisc_order(ifindex), 0);
+	netlink_add(&batch, filter_order(ifindex, prog_fd, egress, info.name), 1);
+	err = netlink_send(sk, &batch, NULL, NULL);
+	if (err == -EEXIST && batch.errors[0] == -EEXIST)
+		err = batch.errors[1];
+	netlink_close(sk);
+	return err;
 }
 
 int canal_attach(uint32_t ifindex, int prog_fd, int egress, int tcx, const char *pin)

@@ -148,9 +148,9 @@ int canal_netfilter_chains(char *out, uint32_t capacity);
 int canal_attach(uint32_t ifindex, int prog_fd, int egress, int tcx, const char *pin);
 int canal_detach(uint32_t ifindex, int egress, int tcx, const char *pin); // ours only; never the qdisc
 // What is attached of ours (program names as given, comma separated) on these devices.
-// Cheap enough to poll: a thousand devices take a few milliseconds. Returns count or -ENOSPC with *needed.
-int canal_attachments(const uint32_t *ifindexes, uint32_t count, const char *names, struct canal_attachment *out,
-		      uint32_t capacity, uint32_t *needed);
+// links_only: tcx links, without filters, which is cheap enough to poll. Returns count or -ENOSPC with *needed.
+int canal_attachments(const uint32_t *ifindexes, uint32_t count, int links_only, const char *names,
+		      struct canal_attachment *out, uint32_t capacity, uint32_t *needed);
 int canal_has_tcx(void);                                 // 1, 0
 
 // The same at a cgroup (v2, by path): a link pinned at pin, swapped in place. type: enum bpf_attach_type.
@@ -249,16 +249,18 @@ struct canal_pod_link {
 	uint32_t pod_ifindex;  // out
 	uint32_t peer_ifindex; // out of check: IFLA_LINK of the pod's device, which is the other end's ifindex in its own namespace
 };
-// Makes the veth pair inside netns with its peer in this namespace, both down
-// (an old host device of that name is removed first), with MACs, MTU and the
-// sysctls of both sides (compat.md 5.2, 5.3). Fills ifindexes and MACs.
+// Makes the veth pair inside netns with its peer in this namespace (an old host
+// device of that name is removed first), with MACs, MTU and the settings of both
+// sides, and the pod's routes and then addresses (compat.md 5.2, 5.3; routes need a
+// device that is up). The host's end is down: until canal_pod_link_up nothing goes
+// through. Between the two the caller attaches programs and writes rows. Fills ifindexes and MACs.
 int canal_pod_link_add(const char *netns, struct canal_pod_link *link);
-// Brings up both ends, host side first, then adds the pod's routes, its
-// addresses (5.2: in this order; routes need a device that is up) and the host
-// route(s). Between the two calls the caller attaches programs and writes rows.
+// Brings up the host's end, with the host route(s). Waits only for an IPv6 link-local address.
 // -EEXIST: the host routes the address elsewhere. May be repeated.
-int canal_pod_link_up(const char *netns, const struct canal_pod_link *link);
-int canal_pod_link_delete(const char *netns, const char *ifname); // absent netns or link: success
+int canal_pod_link_up(const struct canal_pod_link *link);
+int canal_pod_link_delete(const char *netns, const char *ifname); // from the pod's side; absent netns or link: success
+// From the host's, where the device of that name has this ifindex (0: any). 1: gone now, 0: there was none.
+int canal_pod_link_drop(const char *host_device, uint32_t ifindex);
 // Reads what is there of host_device and ifname into the other fields; what is
 // absent is zero (pod_ifindex 0: no device in the pod). -ENOENT: no such netns.
 int canal_pod_link_check(const char *netns, struct canal_pod_link *link);

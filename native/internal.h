@@ -23,14 +23,28 @@ void log_end(void);
 
 // ---- netlink
 
-int netlink_open(struct nl_sock **out); // NETLINK_ROUTE
-int netlink_open_to(int protocol, struct nl_sock **out);
+int netlink_open(struct nl_sock **out); // NETLINK_ROUTE; may be one that was closed before
+void netlink_close(struct nl_sock *sk);
+void netlink_pass(void); // the calling thread is in another namespace and ends soon: nothing is kept for it
+int netlink_open_to(int protocol, struct nl_sock **out); // new, and freed with nl_socket_free
 // Sends one request and waits for its acknowledgement; consumes msg (also NULL: -ENOMEM).
 int netlink_talk(struct nl_sock *sk, struct nl_msg *msg);
 // Sends one request and hands every answer to each (0 or -errno, which ends it); consumes msg.
 int netlink_query(struct nl_sock *sk, struct nl_msg *msg, int (*each)(struct nlmsghdr *, void *), void *arg);
 // A request with its family header; NULL without memory.
 struct nl_msg *netlink_message(int type, int flags, const void *header, size_t size);
+
+// Requests that go to the kernel in one piece. Only the last has to be answered: by what it asks for, or its acknowledgement.
+#define NETLINK_BATCH 8
+struct netlink_batch {
+	struct nl_msg *messages[NETLINK_BATCH];
+	int errors[NETLINK_BATCH]; // out of netlink_send: 0 or -errno of each
+	int count;
+	int short_of; // of memory, or of room
+};
+int netlink_add(struct netlink_batch *batch, struct nl_msg *msg, int ack); // consumes msg (also NULL); its place
+// Sends all and consumes them; a failed one does not stop those behind it. The first error, or 0.
+int netlink_send(struct nl_sock *sk, struct netlink_batch *batch, int (*each)(struct nlmsghdr *, void *), void *arg);
 
 // Rows of a dump in a caller's array; counts on when it is full.
 struct row_array {
@@ -47,7 +61,7 @@ struct device_dump {
 	struct row_array rows;
 	uint32_t ifindex; // 0: all
 };
-void netlink_strict(struct nl_sock *sk); // has the kernel look at it
+void netlink_strict(struct nl_sock *sk, int on); // has the kernel look at it
 
 // A whole dump into rows, which arg is or contains; begins again when the
 // kernel says that things moved meanwhile (-EAGAIN after many times).
@@ -69,13 +83,23 @@ int link_remove(struct nl_sock *sk, uint32_t ifindex);
 int link_change(struct nl_sock *sk, uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up);
 int addr_rows(struct nl_sock *sk, struct device_dump *dump);
 int route_rows(struct nl_sock *sk, int family, struct device_dump *dump);
-int addr_apply(struct nl_sock *sk, const void *row);
-int route_apply(struct nl_sock *sk, const void *row);
 
 int attachments_tcx(uint32_t ifindex, int egress, uint32_t *prog_ids, uint32_t *link_ids, uint32_t capacity);
-int route_add_exclusive(struct nl_sock *sk, const struct canal_route *route); // -EEXIST
 
-int veth_add(struct nl_sock *sk, const struct canal_pod_link *link, int host_netns);
+// The same as messages, of a batch too; NULL without memory.
+struct nl_msg *link_question(const char *name, uint32_t ifindex);
+int one_link(struct nlmsghdr *hdr, void *arg); // its answer, into a struct canal_link
+struct nl_msg *link_order(uint32_t ifindex, int up); // up: 1, 0, -1 leave
+struct nl_msg *addr_order(const struct canal_net_addr *addr);
+struct nl_msg *route_order(const struct canal_route *route, int flags); // NLM_F_REPLACE or NLM_F_EXCL
+struct nl_msg *veth_order(const struct canal_pod_link *link, int host_netns);
+struct nl_msg *neighbour_parameters(uint32_t ifindex, uint64_t proxy_delay_ms); // of ARP
+
+// ---- a pod's link
+
+extern const uint8_t pod_link_host_mac[6];
+void link_local_of(const uint8_t *mac, uint8_t *out); // 16 bytes
+int pod_host_settings(struct nl_sock *sk, struct canal_pod_link *link); // also fills host_ifindex and host_mac
 
 // ---- a pod's namespace
 
@@ -83,6 +107,4 @@ int veth_add(struct nl_sock *sk, const struct canal_pod_link *link, int host_net
 int netns_run(const char *path, int (*work)(void *), void *arg);
 // Below net/ of CANAL_PROC_SYS (else /proc/sys), in the calling thread's namespace.
 int sysctl_write(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// The same where the kernel may run without IPv6: then there is nothing to set.
-int sysctl_write_v6(const char *value, const char *format, const char *device);
 int sysctl_read(const char *format, ...) __attribute__((format(printf, 1, 2)));

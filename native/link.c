@@ -77,22 +77,27 @@ int canal_link_list(struct canal_link *out, uint32_t capacity, uint32_t *needed)
 	if (err)
 		return err;
 	err = netlink_dump(sk, RTM_GETLINK, &head, sizeof(head), each_link, &rows, &rows);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err ? err : row_result(&rows, needed);
 }
 
-static int one_link(struct nlmsghdr *hdr, void *arg) { return parse_link(hdr, memset(arg, 0, sizeof(struct canal_link))); }
+int one_link(struct nlmsghdr *hdr, void *arg) { return parse_link(hdr, memset(arg, 0, sizeof(struct canal_link))); }
 
-int link_find(struct nl_sock *sk, const char *name, uint32_t ifindex, struct canal_link *out)
+struct nl_msg *link_question(const char *name, uint32_t ifindex)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
 	struct nl_msg *msg = netlink_message(RTM_GETLINK, 0, &head, sizeof(head));
 
 	if (msg && name && nla_put_string(msg, IFLA_IFNAME, name) < 0) {
 		nlmsg_free(msg);
-		return -EMSGSIZE;
+		return NULL;
 	}
-	return netlink_query(sk, msg, one_link, out);
+	return msg;
+}
+
+int link_find(struct nl_sock *sk, const char *name, uint32_t ifindex, struct canal_link *out)
+{
+	return netlink_query(sk, link_question(name, ifindex), one_link, out);
 }
 
 int canal_link_get(const char *name, struct canal_link *out)
@@ -103,7 +108,7 @@ int canal_link_get(const char *name, struct canal_link *out)
 	if (err)
 		return err;
 	err = link_find(sk, name, 0, out);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err;
 }
 
@@ -115,7 +120,7 @@ int canal_link_at(uint32_t ifindex, struct canal_link *out)
 	if (err)
 		return err;
 	err = link_find(sk, NULL, ifindex, out);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err;
 }
 
@@ -176,7 +181,7 @@ int canal_link_add_vxlan(const struct canal_link *want)
 	if (err)
 		return err;
 	err = add_vxlan(sk, want);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err;
 }
 
@@ -196,20 +201,25 @@ int canal_link_delete(uint32_t ifindex)
 	if (err)
 		return err;
 	err = link_remove(sk, ifindex);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err;
 }
 
-int link_change(struct nl_sock *sk, uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up)
+struct nl_msg *link_order(uint32_t ifindex, int up)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
-	struct nl_msg *msg;
 
 	if (up >= 0) {
 		head.ifi_change = IFF_UP;
 		head.ifi_flags = up ? IFF_UP : 0;
 	}
-	msg = netlink_message(RTM_NEWLINK, 0, &head, sizeof(head));
+	return netlink_message(RTM_NEWLINK, 0, &head, sizeof(head));
+}
+
+int link_change(struct nl_sock *sk, uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up)
+{
+	struct nl_msg *msg = link_order(ifindex, up);
+
 	if (!msg)
 		return -ENOMEM;
 	if (mac)
@@ -230,6 +240,6 @@ int canal_link_set(uint32_t ifindex, const uint8_t *mac, uint32_t mtu, int up)
 	if (err)
 		return err;
 	err = link_change(sk, ifindex, mac, mtu, up);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err;
 }

@@ -17,7 +17,7 @@ static const int groups[] = { RTNLGRP_LINK,	   RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6
 int canal_monitor_open(void)
 {
 	struct nl_sock *sk;
-	int handle = netlink_open(&sk);
+	int handle = netlink_open_to(NETLINK_ROUTE, &sk);
 
 	if (handle)
 		return handle;

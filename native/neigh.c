@@ -46,7 +46,7 @@ int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint
 	if (err)
 		return err;
 	err = netlink_dump(sk, RTM_GETNEIGH, &head, sizeof(head), each_neigh, &dump, &dump.rows);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err ? err : row_result(&dump.rows, needed);
 }
 
@@ -90,4 +90,25 @@ int canal_neigh_replace(const struct canal_neigh *rows, uint32_t count, int32_t 
 int canal_neigh_delete(const struct canal_neigh *rows, uint32_t count, int32_t *errors)
 {
 	return netlink_each_row(rows, sizeof(*rows), count, errors, neigh_remove);
+}
+
+struct nl_msg *neighbour_parameters(uint32_t ifindex, uint64_t proxy_delay_ms)
+{
+	struct ndtmsg head = { .ndtm_family = AF_INET };
+	struct nl_msg *msg = netlink_message(RTM_SETNEIGHTBL, NLM_F_REPLACE, &head, sizeof(head));
+	struct nlattr *parameters;
+
+	if (!msg)
+		return NULL;
+	NLA_PUT_STRING(msg, NDTA_NAME, "arp_cache");
+	parameters = nla_nest_start(msg, NDTA_PARMS);
+	if (!parameters)
+		goto nla_put_failure;
+	NLA_PUT_U32(msg, NDTPA_IFINDEX, ifindex);
+	NLA_PUT_U64(msg, NDTPA_PROXY_DELAY, proxy_delay_ms);
+	nla_nest_end(msg, parameters);
+	return msg;
+nla_put_failure:
+	nlmsg_free(msg);
+	return NULL;
 }

@@ -8,7 +8,52 @@
 
 #define DUMP_TRIES 16
 
-int netlink_open(struct nl_sock **out) { return netlink_open_to(NETLINK_ROUTE, out); }
+// A socket takes ten system calls to make and the kernel some time to bury: each
+// thread keeps its last one. Nobody but a passing thread ever changes its namespace.
+static __thread struct {
+	struct nl_sock *sk;
+	int taken, strict;
+} kept;
+static __thread struct nl_sock *spoilt; // what comes from it may be an answer to an earlier request
+static __thread int passing;
+
+void netlink_pass(void) { passing = 1; }
+
+int netlink_open(struct nl_sock **out)
+{
+	int err;
+
+	if (kept.sk && !kept.taken) {
+		*out = kept.sk;
+		kept.taken = 1;
+		if (kept.strict)
+			netlink_strict(kept.sk, 0);
+		return 0;
+	}
+	err = netlink_open_to(NETLINK_ROUTE, out);
+	if (!err && !kept.sk && !passing) {
+		kept.sk = *out;
+		kept.taken = 1;
+	}
+	return err;
+}
+
+void netlink_close(struct nl_sock *sk)
+{
+	int keep = sk == kept.sk && sk != spoilt;
+
+	if (sk == kept.sk)
+		kept.taken = 0;
+	if (keep)
+		return;
+	if (sk == kept.sk) {
+		kept.sk = NULL;
+		kept.strict = 0;
+	}
+	if (sk == spoilt)
+		spoilt = NULL;
+	nl_socket_free(sk);
+}
 
 int netlink_open_to(int protocol, struct nl_sock **out)
 {
@@ -31,10 +76,10 @@ int netlink_open_to(int protocol, struct nl_sock **out)
 	return 0;
 }
 
-void netlink_strict(struct nl_sock *sk)
+void netlink_strict(struct nl_sock *sk, int on)
 {
-	int on = 1;
-
+	if (sk == kept.sk)
+		kept.strict = on;
 	setsockopt(nl_socket_get_fd(sk), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 }
 
@@ -95,6 +140,8 @@ static int exchange(struct nl_sock *sk, struct nl_msg *msg, struct query *query)
 		err = -EAGAIN;
 	else if (err < 0)
 		err = -EIO;
+	if (err == -EIO)
+		spoilt = sk;
 	nl_cb_put(cb);
 	nlmsg_free(msg);
 	return err < 0 ? err : 0;
@@ -114,6 +161,70 @@ int netlink_query(struct nl_sock *sk, struct nl_msg *msg, int (*each)(struct nlm
 	struct query query = { each, arg, 0 };
 
 	return exchange(sk, msg, &query);
+}
+
+// The kernel works on the messages of one buffer in turn, and its answers come in that order.
+static int await_last(struct nl_sock *sk, struct netlink_batch *batch, int (*each)(struct nlmsghdr *, void *), void *arg)
+{
+	uint32_t first = nlmsg_hdr(batch->messages[0])->nlmsg_seq;
+	char buffer[1 << 15] __attribute__((aligned(8)));
+
+	for (;;) {
+		ssize_t size = recv(nl_socket_get_fd(sk), buffer, sizeof(buffer), 0);
+
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return -errno;
+		for (struct nlmsghdr *hdr = (void *)buffer; NLMSG_OK(hdr, (size_t)size); hdr = NLMSG_NEXT(hdr, size)) {
+			uint32_t at = hdr->nlmsg_seq - first;
+
+			if (at >= (uint32_t)batch->count)
+				return -EIO;
+			if (hdr->nlmsg_type == NLMSG_ERROR)
+				batch->errors[at] = ((struct nlmsgerr *)NLMSG_DATA(hdr))->error;
+			else
+				batch->errors[at] = each(hdr, arg);
+			if (at + 1 == (uint32_t)batch->count)
+				return 0;
+		}
+	}
+}
+
+int netlink_send(struct nl_sock *sk, struct netlink_batch *batch, int (*each)(struct nlmsghdr *, void *), void *arg)
+{
+	struct iovec parts[NETLINK_BATCH];
+	struct msghdr whole = { .msg_iov = parts, .msg_iovlen = (size_t)batch->count };
+	int err = batch->short_of ? -ENOMEM : 0;
+
+	for (int i = 0; !err && i < batch->count; i++) {
+		nl_complete_msg(sk, batch->messages[i]);
+		parts[i] = (struct iovec){ nlmsg_hdr(batch->messages[i]), NLMSG_ALIGN(nlmsg_hdr(batch->messages[i])->nlmsg_len) };
+		batch->errors[i] = 0;
+	}
+	if (!err && batch->count) {
+		err = sendmsg(nl_socket_get_fd(sk), &whole, 0) < 0 ? -errno : await_last(sk, batch, each, arg);
+		if (err)
+			spoilt = sk;
+	}
+	for (int i = 0; i < batch->count; i++)
+		nlmsg_free(batch->messages[i]);
+	for (int i = 0; !err && i < batch->count; i++)
+		err = batch->errors[i];
+	return err;
+}
+
+int netlink_add(struct netlink_batch *batch, struct nl_msg *msg, int ack)
+{
+	if (!msg || batch->count == NETLINK_BATCH) {
+		batch->short_of = 1;
+		nlmsg_free(msg);
+		return -1;
+	}
+	if (ack)
+		nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK;
+	batch->messages[batch->count] = msg;
+	return batch->count++;
 }
 
 int netlink_dump(struct nl_sock *sk, int type, const void *header, size_t size, int (*each)(struct nlmsghdr *, void *),
@@ -155,7 +266,7 @@ int netlink_each_row(const void *rows, size_t row_size, uint32_t count, int32_t 
 		errors[i] = apply(sk, (const char *)rows + i * row_size);
 		failed += errors[i] != 0;
 	}
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return failed;
 }
 

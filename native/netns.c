@@ -22,6 +22,7 @@ static void *enter(void *arg)
 {
 	struct visit *visit = arg;
 
+	netlink_pass();
 	visit->result = setns(visit->netns, CLONE_NEWNET) ? -errno : visit->work(visit->arg);
 	return NULL;
 }
@@ -92,13 +93,6 @@ int sysctl_write(const char *value, const char *format, ...)
 	err = write(fd, value, strlen(value)) < 0 ? -errno : 0;
 	close(fd);
 	return err;
-}
-
-int sysctl_write_v6(const char *value, const char *format, const char *device)
-{
-	int err = sysctl_write(value, format, device);
-
-	return err == -ENOENT ? 0 : err;
 }
 
 int sysctl_read(const char *format, ...)

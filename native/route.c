@@ -76,7 +76,7 @@ int route_rows(struct nl_sock *sk, int family, struct device_dump *dump)
 		uint32_t ifindex;
 	} request = { { .rtm_family = family_to_af(family) }, { RTA_LENGTH(4), RTA_OIF }, dump->ifindex };
 
-	netlink_strict(sk);
+	netlink_strict(sk, 1);
 	return netlink_dump(sk, RTM_GETROUTE, &request, dump->ifindex ? sizeof(request) : sizeof(request.head), each_route, dump, &dump->rows);
 }
 
@@ -89,13 +89,13 @@ int canal_route_list(int family, uint32_t ifindex, struct canal_route *out, uint
 	if (err)
 		return err;
 	err = route_rows(sk, family, &dump);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	if (ifindex && err == -ENODEV)
 		return 0;
 	return err ? err : row_result(&dump.rows, needed);
 }
 
-static int talk(struct nl_sock *sk, const struct canal_route *route, int type, int flags, int scope)
+static struct nl_msg *message(const struct canal_route *route, int type, int flags, int scope)
 {
 	size_t size = family_bytes(route->family);
 	struct rtmsg head = { .rtm_family = family_to_af(route->family), .rtm_dst_len = route->prefixlen, .rtm_scope = scope,
@@ -104,7 +104,7 @@ static int talk(struct nl_sock *sk, const struct canal_route *route, int type, i
 	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 
 	if (!msg)
-		return -ENOMEM;
+		return NULL;
 	NLA_PUT_U32(msg, RTA_TABLE, route->table ? route->table : RT_TABLE_MAIN);
 	if (route->prefixlen)
 		NLA_PUT(msg, RTA_DST, size, route->dst);
@@ -116,29 +116,21 @@ static int talk(struct nl_sock *sk, const struct canal_route *route, int type, i
 		NLA_PUT(msg, RTA_GATEWAY, size, route->gateway);
 	if (!is_zero(route->source, size))
 		NLA_PUT(msg, RTA_PREFSRC, size, route->source);
-	return netlink_talk(sk, msg);
+	return msg;
 nla_put_failure:
 	nlmsg_free(msg);
-	return -EMSGSIZE;
+	return NULL;
 }
 
-int route_apply(struct nl_sock *sk, const void *row)
-{
-	const struct canal_route *route = row;
+struct nl_msg *route_order(const struct canal_route *route, int flags) { return message(route, RTM_NEWROUTE, NLM_F_CREATE | flags, route->scope); }
 
-	return talk(sk, route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route->scope);
-}
-
-int route_add_exclusive(struct nl_sock *sk, const struct canal_route *route)
-{
-	return talk(sk, route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route->scope);
-}
+static int route_apply(struct nl_sock *sk, const void *row) { return netlink_talk(sk, route_order(row, NLM_F_REPLACE)); }
 
 static int route_remove(struct nl_sock *sk, const void *row)
 {
 	const struct canal_route *route = row;
 	// For IPv4 "nowhere" means any scope; IPv6 does not look.
-	int err = talk(sk, route, RTM_DELROUTE, 0, RT_SCOPE_NOWHERE);
+	int err = netlink_talk(sk, message(route, RTM_DELROUTE, 0, RT_SCOPE_NOWHERE));
 
 	return err == -ESRCH || err == -ENODEV ? 0 : err;
 }
@@ -168,6 +160,6 @@ int canal_route_get(int family, const uint8_t *dst, struct canal_route *out)
 		return err;
 	}
 	err = netlink_query(sk, msg, one_route, out);
-	nl_socket_free(sk);
+	netlink_close(sk);
 	return err;
 }

@@ -44,16 +44,14 @@ nla_put_failure:
 	return -EMSGSIZE;
 }
 
-int veth_add(struct nl_sock *sk, const struct canal_pod_link *link, int host_netns)
+struct nl_msg *veth_order(const struct canal_pod_link *link, int host_netns)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
 	struct nl_msg *msg = netlink_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof(head));
 
-	if (!msg)
-		return -ENOMEM;
-	if (put_end(msg, link->ifname, link->pod_mac, link) || put_peer(msg, link, host_netns)) {
+	if (msg && (put_end(msg, link->ifname, link->pod_mac, link) || put_peer(msg, link, host_netns))) {
 		nlmsg_free(msg);
-		return -EMSGSIZE;
+		return NULL;
 	}
-	return netlink_talk(sk, msg);
+	return msg;
 }

@@ -5,8 +5,8 @@ import type { LocalEndpoint } from '../compile/desired.js';
  * What CNI asks of the node's dataplane. The daemon implements it over
  * libcanal's `canal_pod_link_*` and the reconciler; tests with state in memory.
  *
- * ADD calls, in this order: `ready`, `addLink`, `enforce`, `up`. A pod never
- * has a device that is up before its programs are attached and its rows live.
+ * ADD calls, in this order: `ready`, `addLink`, `enforce`, `up`. Nothing goes
+ * through a pod's device before its programs are attached and its rows live.
  * All calls may be repeated; failures throw CanalError.
  */
 export interface EndpointDataplane {
@@ -15,7 +15,7 @@ export interface EndpointDataplane {
    * rows can be written. Rejects with the signal's reason when it aborts.
    */
   ready(signal: AbortSignal): Promise<void>;
-  /** Creates the veth pair, both ends down, addresses and routes prepared. An old device of that name is removed first. */
+  /** Creates the veth pair, with all that the pod has, but the host's end down: nothing goes through. An old device of that name is removed first. */
   addLink(link: LinkSpec): Promise<LinkMade>;
   /**
    * Attaches the programs and writes the endpoint's rows, for the pod as the
@@ -23,7 +23,7 @@ export interface EndpointDataplane {
    * force. Rejects with the signal's reason when it aborts.
    */
   enforce(endpoint: LocalEndpoint, signal: AbortSignal): Promise<void>;
-  /** Brings both ends up and adds the host routes. */
+  /** Brings the host's end up and adds the host routes. */
   up(endpoint: LocalEndpoint): Promise<void>;
   /** Deletes what there is of a link and its rows. What is absent is success; never touches another container's device. */
   remove(link: LinkRemoval): Promise<void>;

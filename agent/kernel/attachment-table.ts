@@ -55,6 +55,8 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   /** Our tcx links as they were found last: ifindex, hook, program's id. */
   #links: readonly string[] = [];
   #lookedAtMs = 0;
+  /** Devices without any of ours, as seen in this turn of the event loop. */
+  readonly #bare = new Set<number>();
 
   constructor(
     private readonly options: AttachmentOptions,
@@ -73,7 +75,9 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   listOn(devices: ReadonlySet<number>): Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }> {
     const names = this.names();
     const rows = new Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }>();
-    const all = this.attached([...devices].filter((ifindex) => names.has(ifindex)));
+    const there = [...devices].filter((ifindex) => names.has(ifindex));
+    const all = this.attached(there);
+    this.rememberBare(there, all);
     this.#links = [...this.#links.filter((link) => !devices.has(Number.parseInt(link, 10))), ...linksOf(all)].sort();
     for (const found of all) {
       const key = { ifindex: found.ifindex, egress: found.egress !== 0 };
@@ -97,7 +101,7 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     this.#lookedAtMs = nowMs;
     const before = this.#links;
     if (before.length === 0) return false;
-    this.#links = linksOf(this.attached(before.map((link) => Number.parseInt(link, 10))));
+    this.#links = linksOf(this.attached(before.map((link) => Number.parseInt(link, 10)), 'links'));
     return this.#links.join() !== before.join();
   }
 
@@ -110,8 +114,9 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   }
 
   upsert(rows: readonly { readonly key: AttachmentKey; readonly row: AttachmentRow }[]): (Error | undefined)[] {
-    const before = this.attached(rows.map(({ key }) => key.ifindex));
-    this.removeOrphanPins();
+    const before = this.attached(rows.map(({ key }) => key.ifindex).filter((ifindex) => !this.#bare.has(ifindex)));
+    this.#bare.clear();
+    if (rows.some(({ row }) => this.options.tcx(row.device))) this.removeOrphanPins();
     const swaps = before.some((found) => rows.some(({ key }) => found.ifindex === key.ifindex && (found.egress !== 0) === key.egress));
     if (swaps) this.options.carryOver?.();
     const outcomes = eachRow(rows, ({ key, row }) => {
@@ -141,14 +146,22 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     this.writes.add(this.name, 1);
   }
 
-  private attached(ifindexes: readonly number[]): CanalAttachment[] {
+  private attached(ifindexes: readonly number[], what: 'links' | 'all' = 'all'): CanalAttachment[] {
     const unique = Uint32Array.from(new Set(ifindexes));
+    if (unique.length === 0) return [];
     const devices = Buffer.from(unique.buffer);
     const names = this.options.programs.join(',');
     const { buffer, count } = grow('canal_attachments', canalAttachmentCodec.size, unique.length * 2 + 16, (out, capacity, needed) =>
-      nativeResult('canal_attachments', devices, unique.length, names, out, capacity, needed),
+      nativeResult('canal_attachments', devices, unique.length, Number(what === 'links'), names, out, capacity, needed),
     );
     return decodeAll(canalAttachmentCodec, buffer, count);
+  }
+
+  /** A new device is listed and then written to at once: no need to ask twice. */
+  private rememberBare(devices: readonly number[], found: readonly CanalAttachment[]): void {
+    const ours = new Set(found.map(({ ifindex }) => ifindex));
+    for (const ifindex of devices) if (!ours.has(ifindex)) this.#bare.add(ifindex);
+    queueMicrotask(() => this.#bare.clear());
   }
 
   private names(): ReadonlyMap<number, string> {

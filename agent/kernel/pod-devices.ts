@@ -6,8 +6,8 @@ import type { Endpoint } from '../model/endpoint.js';
 import type { CanalLink } from './abi.generated.js';
 import { from16 } from './address-bytes.js';
 import { macText } from './mac.js';
-import { deleteLink, findLink, listLinks, listNeighbours, listRoutes, RT_TABLE_MAIN } from './netlink.js';
-import { deletePodLink, inspectPodLink, type PodLinkFacts } from './pod-link.js';
+import { listLinks, listNeighbours, listRoutes, RT_TABLE_MAIN } from './netlink.js';
+import { deletePodLink, dropPodLink, inspectPodLink, type PodLinkFacts } from './pod-link.js';
 
 const VETH = 'veth';
 /** Where container runtimes put network namespaces, by the name that they give CNI. */
@@ -38,12 +38,13 @@ export async function podLinkFacts(endpoint: Pick<Endpoint, 'netns' | 'hostDevic
   };
 }
 
-/** From the pod's side where its namespace is there, else from the host's; a device of that name with another ifindex is someone else's. */
+/**
+ * From the host's side where its end is there, else from the pod's where its namespace is; a device of that name with another ifindex is someone else's.
+ * Where nobody on the host knows the link, what the pod has by that name goes.
+ */
 export async function removePodLink({ netns, ifname, hostDevice, ifindex }: LinkRemoval): Promise<void> {
+  if (hostDevice !== undefined && (await dropPodLink(hostDevice, ifindex))) return;
   if (netns !== '') await deletePodLink(netns, ifname);
-  if (hostDevice === undefined) return;
-  const left = findLink(hostDevice);
-  if (left?.kind === VETH && (ifindex === undefined || left.ifindex === ifindex)) deleteLink(left.ifindex, `link ${hostDevice}`);
 }
 
 /**

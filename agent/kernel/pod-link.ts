@@ -3,7 +3,7 @@ import { CanalError, isNotFound } from '../base/errors.js';
 import { canalPodLinkCodec, type CanalPodLink } from './abi.generated.js';
 import { from16, someAddress, to16 } from './address-bytes.js';
 import { decode, encode } from './codec.js';
-import { nativeAsync, nativeResult } from './library.js';
+import { native, nativeAsync, nativeResult } from './library.js';
 import { macBytes, macText } from './mac.js';
 
 export interface PodLink {
@@ -50,8 +50,8 @@ export interface PodLinkFacts {
 }
 
 /**
- * Makes the veth pair of a pod with the names, MACs and sysctls of Calico's
- * (compat.md 5.1 to 5.3), both ends down. An old host device of that name is
+ * Makes the veth pair of a pod with the names, MACs, sysctls, addresses and routes of Calico's
+ * (compat.md 5.1 to 5.3), the host's end down, so that nothing goes through. An old host device of that name is
  * removed first. Attach programs and write rows, then {@link upPodLink}.
  */
 export async function addPodLink(link: PodLink): Promise<PodLinkMade> {
@@ -61,14 +61,21 @@ export async function addPodLink(link: PodLink): Promise<PodLinkMade> {
   return { ifindex: made.hostIfindex, podIfindex: made.podIfindex, hostMac: macText(made.hostMac), podMac: macText(made.podMac) };
 }
 
-/** Brings both ends up, then adds the pod's routes and addresses and the host's routes. May be repeated. */
+/** Brings the host's end up and adds its routes. May be repeated. */
 export async function upPodLink(link: PodLink): Promise<void> {
-  await nativeAsync('canal_pod_link_up', link.hostDevice, link.netns, encode(canalPodLinkCodec, rawOf(link)));
+  const buffer = encode(canalPodLinkCodec, rawOf(link));
+  if (link.addresses.some(({ family }) => family === 6)) await nativeAsync('canal_pod_link_up', link.hostDevice, buffer); // waits for the link-local address
+  else native('canal_pod_link_up', link.hostDevice, buffer); // less than it takes to ask a thread
 }
 
 /** Deletes a pod's device, and so the host's end; no netns and no device are success. Refuses (EBUSY) what is no veth. */
 export async function deletePodLink(netns: string, ifname: string): Promise<void> {
   await nativeAsync('canal_pod_link_delete', ifname, netns, ifname);
+}
+
+/** Deletes the host's end, and so the pod's, where it has this ifindex (undefined: any). @returns whether there was one */
+export async function dropPodLink(hostDevice: string, ifindex: number | undefined): Promise<boolean> {
+  return (await nativeAsync('canal_pod_link_drop', hostDevice, hostDevice, ifindex ?? 0)) === 1;
 }
 
 /** Reads what is there of a link. */

@@ -31,13 +31,13 @@ afterAll(() => {
 });
 
 describe('a pod link', () => {
-  it('is down on both sides, with its MACs and MTU, until it is brought up', async () => {
+  it('has its MACs, MTU, addresses and routes, and lets nothing through until it is brought up', async () => {
     const made = await addPodLink(link());
     expect(made.hostMac).toBe('ee:ee:ee:ee:ee:ee');
     const facts = await inspectPodLink(netns.path, HOST, 'eth0');
     expect(facts).toMatchObject({
-      netnsAlive: true, hostIfindex: made.ifindex, hostUp: false, podIfindex: made.podIfindex, podUp: false, podMac: made.podMac, mtu: 1450,
-      addresses: [], defaultRoute: false, ipForward: false,
+      netnsAlive: true, hostIfindex: made.ifindex, hostUp: false, podIfindex: made.podIfindex, podUp: true, podMac: made.podMac, mtu: 1450,
+      defaultRoute: true, ipForward: false,
     });
   });
 
