@@ -76,17 +76,40 @@ static void note(struct survey *survey, uint32_t prog_id, int tcx, uint32_t link
 	memcpy(row->prog_name, name, sizeof(row->prog_name));
 }
 
-static int each_filter(struct nlmsghdr *hdr, void *arg)
+// Of a filter of kind bpf its program's id, else -ENOENT.
+static int filter_program(struct nlmsghdr *hdr, uint32_t *prog_id)
 {
 	struct nlattr *at[TCA_MAX + 1], *options[TCA_BPF_MAX + 1];
 
 	if (nlmsg_parse(hdr, sizeof(struct tcmsg), at, TCA_MAX, NULL) < 0)
 		return -EBADMSG;
 	if (!at[TCA_KIND] || strcmp(nla_get_string(at[TCA_KIND]), "bpf") || !at[TCA_OPTIONS])
-		return 0;
-	if (!nla_parse_nested(options, TCA_BPF_MAX, at[TCA_OPTIONS], NULL) && options[TCA_BPF_ID])
-		note(arg, nla_get_u32(options[TCA_BPF_ID]), 0, 0);
+		return -ENOENT;
+	if (nla_parse_nested(options, TCA_BPF_MAX, at[TCA_OPTIONS], NULL) || !options[TCA_BPF_ID])
+		return -ENOENT;
+	*prog_id = nla_get_u32(options[TCA_BPF_ID]);
 	return 0;
+}
+
+int filter_parse(struct nlmsghdr *hdr, struct canal_attachment *row)
+{
+	const struct tcmsg *head = nlmsg_data(hdr);
+	int egress = head->tcm_parent == TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS);
+
+	*row = (struct canal_attachment){ .ifindex = head->tcm_ifindex, .egress = egress };
+	if (head->tcm_ifindex <= 0 || (!egress && head->tcm_parent != TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)))
+		return -ENOENT;
+	return filter_program(hdr, &row->prog_id);
+}
+
+static int each_filter(struct nlmsghdr *hdr, void *arg)
+{
+	uint32_t prog_id;
+	int err = filter_program(hdr, &prog_id);
+
+	if (!err)
+		note(arg, prog_id, 0, 0);
+	return err == -ENOENT ? 0 : err;
 }
 
 static int survey_links(struct survey *survey)

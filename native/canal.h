@@ -213,16 +213,24 @@ int canal_neigh_list(int family, uint32_t ifindex, struct canal_neigh *out, uint
 int canal_neigh_replace(const struct canal_neigh *rows, uint32_t count, int32_t *errors);
 int canal_neigh_delete(const struct canal_neigh *rows, uint32_t count, int32_t *errors); // absent: success; FDB: dst all zero deletes every remote
 
-// Change notices: what was said of each device since the last drain. Routes of the
-// local table are left out. The descriptor is pollable; several namespaces' worth is the caller's affair.
+// Change notices: what was said of each device since the last drain, and rows
+// that notices told whole. Routes of the local table are left out, and what can
+// take nothing away (qdiscs that come, classes). The descriptor is pollable; several namespaces' worth is the caller's affair.
 struct canal_notice {
 	uint32_t ifindex; // 0: any device may be meant
-	uint32_t changed; // links 1, addresses 2, routes 4, neighbours 8, tc 16
+	uint32_t changed; // links 1, addresses 2, routes 4, neighbours 8, tc 16; a link was down or gone 32, an address went 64
+};
+struct canal_told {
+	uint32_t change;  // routes 4, neighbours (FDB entries too) 8, tc 16
+	uint32_t gone;    // 1: there is no such row any more
+	uint8_t row[72];  // canal_route, canal_neigh, canal_attachment (ifindex, prog_id and egress only)
 };
 int canal_monitor_open(void);                            // handle
 int canal_monitor_fd(int monitor);
-// Non-blocking; returns rows. Notices that were lost, or for which there is no room, become one row of device 0 with all bits.
-int canal_monitor_drain(int monitor, struct canal_notice *out, uint32_t capacity);
+// Non-blocking; returns rows. Notices that were lost, or for which there is no room, become one row of device 0 with
+// all bits. *told_count: rows told, in the order in which they were; those beyond told_capacity become rows of their device.
+int canal_monitor_drain(int monitor, struct canal_notice *out, uint32_t capacity, struct canal_told *told,
+			uint32_t told_capacity, uint32_t *told_count);
 int canal_monitor_close(int monitor);
 
 // A thread that waits until fd has something to read (epoll), then pauses for what follows at once, and

@@ -101,6 +101,12 @@ extern const uint8_t pod_link_host_mac[6];
 void link_local_of(const uint8_t *mac, uint8_t *out); // 16 bytes
 int pod_host_settings(struct nl_sock *sk, struct canal_pod_link *link); // also fills host_ifindex and host_mac
 
+// ---- what a notice says, as a row; 0 or -errno
+
+int route_parse(struct nlmsghdr *hdr, struct canal_route *row);
+int neigh_parse(struct nlmsghdr *hdr, struct canal_neigh *row);   // -ENOENT: of no family of ours
+int filter_parse(struct nlmsghdr *hdr, struct canal_attachment *row); // -ENOENT: no BPF program at a hook of ours
+
 // ---- a pod's namespace
 
 // Runs work in a thread of its own inside the namespace; -ENOENT: none there.

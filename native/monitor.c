@@ -1,15 +1,18 @@
 #include <errno.h>
+#include <linux/if.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "internal.h"
 
-enum { CHANGED_LINK = 1, CHANGED_ADDR = 2, CHANGED_ROUTE = 4, CHANGED_NEIGH = 8, CHANGED_TC = 16, CHANGED_ALL = 31 };
+enum { CHANGED_LINK = 1, CHANGED_ADDR = 2, CHANGED_ROUTE = 4, CHANGED_NEIGH = 8, CHANGED_TC = 16, LINK_DOWN = 32, ADDR_GONE = 64, CHANGED_ALL = 127 };
 
 static const int groups[] = { RTNLGRP_LINK,	   RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
 			      RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH,	RTNLGRP_TC };
@@ -38,10 +41,12 @@ int canal_monitor_fd(int handle)
 	return sk ? nl_socket_get_fd(sk) : -EBADF;
 }
 
-// Notices of one drain, one row a device.
+// Notices of one drain, one row a device; and rows that were told whole.
 struct notices {
 	struct canal_notice *out;
 	uint32_t capacity, count;
+	struct canal_told *told;
+	uint32_t told_capacity, told_count;
 };
 
 static void note(struct notices *notices, uint32_t ifindex, uint32_t changed)
@@ -61,51 +66,100 @@ static void note(struct notices *notices, uint32_t ifindex, uint32_t changed)
 	}
 }
 
-// A route that replaces another may have taken it from any device, and a multipath one lies on several.
+static void tell(struct notices *notices, uint32_t change, int gone, uint32_t ifindex, const void *row, size_t size)
+{
+	struct canal_told *told = notices->told + notices->told_count;
+
+	if (notices->told_count == notices->told_capacity)
+		return note(notices, ifindex, change);
+	*told = (struct canal_told){ .change = change, .gone = gone };
+	memcpy(told->row, row, size);
+	notices->told_count++;
+}
+
+// A multipath route lies on several devices, and one without device on none.
 static void note_route(struct notices *notices, struct nlmsghdr *hdr)
 {
-	struct rtmsg *head = nlmsg_data(hdr);
-	struct nlattr *at[RTA_MAX + 1];
+	const struct rtmsg *head = nlmsg_data(hdr);
+	struct canal_route row = {};
 
 	if (head->rtm_table == RT_TABLE_LOCAL || head->rtm_flags & RTM_F_CLONED)
 		return;
-	if (nlmsg_parse(hdr, sizeof(*head), at, RTA_MAX, NULL) < 0 || !at[RTA_OIF] || at[RTA_MULTIPATH] || hdr->nlmsg_flags & NLM_F_REPLACE)
+	if (route_parse(hdr, &row) || nlmsg_find_attr(hdr, sizeof(*head), RTA_MULTIPATH))
 		note(notices, 0, CHANGED_ROUTE);
 	else
-		note(notices, nla_get_u32(at[RTA_OIF]), CHANGED_ROUTE);
+		tell(notices, CHANGED_ROUTE, hdr->nlmsg_type == RTM_DELROUTE, 0, &row, sizeof(row));
+}
+
+static void note_neigh(struct notices *notices, struct nlmsghdr *hdr)
+{
+	struct canal_neigh row;
+	int err = neigh_parse(hdr, &row);
+
+	if (!err)
+		tell(notices, CHANGED_NEIGH, hdr->nlmsg_type == RTM_DELNEIGH, row.ifindex, &row, sizeof(row));
+	else if (err != -ENOENT)
+		note(notices, 0, CHANGED_NEIGH);
+}
+
+static void note_link(struct notices *notices, struct nlmsghdr *hdr)
+{
+	const struct ifinfomsg *head = nlmsg_data(hdr);
+	// Without ARP the kernel forgets neighbours, permanent ones too; ~0 is said of a device that is new.
+	int arp = head->ifi_change != ~0u && head->ifi_change & IFF_NOARP;
+	int lost = hdr->nlmsg_type == RTM_DELLINK || !(head->ifi_flags & IFF_UP) || arp;
+
+	note(notices, head->ifi_index, CHANGED_LINK | (lost ? LINK_DOWN : 0));
+}
+
+static void note_filter(struct notices *notices, struct nlmsghdr *hdr)
+{
+	const struct tcmsg *head = nlmsg_data(hdr);
+	struct canal_attachment row;
+
+	if (!filter_parse(hdr, &row))
+		tell(notices, CHANGED_TC, hdr->nlmsg_type == RTM_DELTFILTER, row.ifindex, &row, sizeof(row));
+	else if (hdr->nlmsg_type == RTM_DELTFILTER) // all of a chain perhaps; a block that devices share has no device
+		note(notices, head->tcm_ifindex > 0 ? (uint32_t)head->tcm_ifindex : 0, CHANGED_TC);
 }
 
 static void note_message(struct notices *notices, struct nlmsghdr *hdr)
 {
 	const struct tcmsg *tc = nlmsg_data(hdr);
+	const struct ifaddrmsg *addr = nlmsg_data(hdr);
 
 	switch (hdr->nlmsg_type) {
 	case RTM_NEWLINK: case RTM_DELLINK:
-		return note(notices, ((struct ifinfomsg *)nlmsg_data(hdr))->ifi_index, CHANGED_LINK);
-	case RTM_NEWADDR: case RTM_DELADDR:
-		return note(notices, ((struct ifaddrmsg *)nlmsg_data(hdr))->ifa_index, CHANGED_ADDR);
+		return note_link(notices, hdr);
+	case RTM_NEWADDR:
+		return note(notices, addr->ifa_index, CHANGED_ADDR);
+	case RTM_DELADDR:
+		return note(notices, addr->ifa_index, CHANGED_ADDR | ADDR_GONE);
 	case RTM_NEWROUTE: case RTM_DELROUTE:
 		return note_route(notices, hdr);
 	case RTM_NEWNEIGH: case RTM_DELNEIGH:
-		return note(notices, ((struct ndmsg *)nlmsg_data(hdr))->ndm_ifindex, CHANGED_NEIGH);
-	case RTM_NEWQDISC: case RTM_DELQDISC: case RTM_NEWTFILTER: case RTM_DELTFILTER:
-	case RTM_NEWTCLASS: case RTM_DELTCLASS: case RTM_NEWCHAIN: case RTM_DELCHAIN:
-		// A block that devices share has no device.
-		return note(notices, tc->tcm_ifindex > 0 ? (uint32_t)tc->tcm_ifindex : 0, CHANGED_TC);
+		return note_neigh(notices, hdr);
+	case RTM_NEWTFILTER: case RTM_DELTFILTER:
+		return note_filter(notices, hdr);
+	case RTM_DELQDISC: // a root qdisc has no hook of ours
+		if (tc->tcm_parent == TC_H_CLSACT)
+			note(notices, tc->tcm_ifindex > 0 ? (uint32_t)tc->tcm_ifindex : 0, CHANGED_TC);
 	}
 }
 
-int canal_monitor_drain(int handle, struct canal_notice *out, uint32_t capacity)
+int canal_monitor_drain(int handle, struct canal_notice *out, uint32_t capacity, struct canal_told *told,
+			uint32_t told_capacity, uint32_t *told_count)
 {
 	static __thread char buffer[1 << 16];
 	struct nl_sock *sk = handle_get(HANDLE_MONITOR, handle);
-	struct notices notices = { out, capacity, 0 };
+	struct notices notices = { out, capacity, 0, told, told_capacity, 0 };
 
 	if (!sk)
 		return -EBADF;
 	for (;;) {
 		ssize_t size = recv(nl_socket_get_fd(sk), buffer, sizeof(buffer), MSG_DONTWAIT);
 
+		*told_count = notices.told_count;
 		if (size < 0 && errno == ENOBUFS)
 			note(&notices, 0, CHANGED_ALL);
 		else if (size < 0 && errno != EINTR)

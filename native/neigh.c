@@ -9,30 +9,37 @@
 
 #define FDB 7
 
-static int each_neigh(struct nlmsghdr *hdr, void *arg)
+int neigh_parse(struct nlmsghdr *hdr, struct canal_neigh *row)
 {
-	struct device_dump *dump = arg;
 	struct ndmsg *head = nlmsg_data(hdr);
 	struct nlattr *at[NDA_MAX + 1];
-	struct canal_neigh *row;
 
 	if (nlmsg_parse(hdr, sizeof(*head), at, NDA_MAX, NULL) < 0)
 		return -EBADMSG;
-	if (!family_from_af(head->ndm_family) || (dump->ifindex && (uint32_t)head->ndm_ifindex != dump->ifindex))
-		return 0;
-	row = row_next(&dump->rows);
-	if (!row)
-		return 0;
-	row->ifindex = head->ndm_ifindex;
-	row->state = head->ndm_state;
-	row->family = family_from_af(head->ndm_family);
-	row->flags = head->ndm_flags;
+	*row = (struct canal_neigh){ .ifindex = head->ndm_ifindex, .state = head->ndm_state, .family = family_from_af(head->ndm_family),
+				     .flags = head->ndm_flags };
 	if (at[NDA_DST]) {
 		nla_memcpy(row->dst, at[NDA_DST], sizeof(row->dst));
 		row->dst_family = nla_len(at[NDA_DST]) == 16 ? 6 : 4;
 	}
 	if (at[NDA_LLADDR] && nla_len(at[NDA_LLADDR]) == 6)
 		nla_memcpy(row->mac, at[NDA_LLADDR], 6);
+	return row->family ? 0 : -ENOENT;
+}
+
+static int each_neigh(struct nlmsghdr *hdr, void *arg)
+{
+	struct device_dump *dump = arg;
+	struct canal_neigh found, *row;
+	int err = neigh_parse(hdr, &found);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (dump->ifindex && found.ifindex != dump->ifindex)
+		return 0;
+	row = row_next(&dump->rows);
+	if (row)
+		*row = found;
 	return 0;
 }
 

@@ -22,7 +22,7 @@ static void parse_hops(struct canal_route *row, struct nlattr *hops)
 		nla_memcpy(row->gateway, at[RTA_GATEWAY], sizeof(row->gateway));
 }
 
-static int parse_route(struct nlmsghdr *hdr, struct canal_route *row)
+int route_parse(struct nlmsghdr *hdr, struct canal_route *row)
 {
 	struct rtmsg *head = nlmsg_data(hdr);
 	struct nlattr *at[RTA_MAX + 1];
@@ -59,7 +59,7 @@ static int each_route(struct nlmsghdr *hdr, void *arg)
 	// Cached exceptions (path MTU, redirects) are not routes.
 	if (!family_from_af(head->rtm_family) || head->rtm_flags & RTM_F_CLONED)
 		return 0;
-	err = parse_route(hdr, &found);
+	err = route_parse(hdr, &found);
 	if (err || (dump->ifindex && found.ifindex != dump->ifindex))
 		return err;
 	row = row_next(&dump->rows);
@@ -145,7 +145,7 @@ int canal_route_delete(const struct canal_route *rows, uint32_t count, int32_t *
 	return netlink_each_row(rows, sizeof(*rows), count, errors, route_remove);
 }
 
-static int one_route(struct nlmsghdr *hdr, void *arg) { return parse_route(hdr, memset(arg, 0, sizeof(struct canal_route))); }
+static int one_route(struct nlmsghdr *hdr, void *arg) { return route_parse(hdr, memset(arg, 0, sizeof(struct canal_route))); }
 
 int canal_route_get(int family, const uint8_t *dst, struct canal_route *out)
 {

@@ -72,7 +72,7 @@ export class ApplyLoop {
     this.ledgers = createLedgers(kernel.tables);
     this.#wishes = new Wishes(this.ledgers, kernel.families);
     this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
-    this.#watch = new KernelWatch({ kernel, clock, podPrefix: options.settings.interfacePrefix, invalidate: (tables, devices) => this.#reconciler.invalidate(tables, devices) });
+    this.#watch = new KernelWatch({ kernel, clock, podPrefix: options.settings.interfacePrefix, invalidate: (tables, devices) => this.#reconciler.invalidate(tables, devices), tell: (table, told) => this.#reconciler.tell(table, told) });
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
     const { nodeName, services: enabled, lbAlgorithm: algorithm, maglevTableSize: tableSize } = options.settings;

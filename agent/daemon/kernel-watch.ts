@@ -2,7 +2,9 @@ import type { Clock } from '../base/clock.js';
 import { addNotice, ANY_DEVICE, type Change } from '../kernel/monitor.js';
 import type { TableName } from '../reconcile/order.js';
 import { kernelFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
+import type { ToldRow } from '../reconcile/table.js';
 import type { NodeKernel } from './node-kernel.js';
+import type { TableNews } from './told-rows.js';
 
 /** What the kernel gives no notice of is looked at this often. */
 const LOOK_MS = 500;
@@ -12,7 +14,9 @@ const RELIST_MS = 60_000;
 /** What may have changed when the kernel says so: setting a device down takes routes, neighbours and FDB with it, without a word. */
 const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
   link: ['link', 'address', 'route', 'neighbour', 'fdb', 'attachment'],
-  address: ['address', 'route'],
+  address: ['address'],
+  unaddressed: ['address', 'route'],
+  down: [],
   route: ['route'],
   neighbour: ['neighbour', 'fdb'],
   tc: ['attachment'],
@@ -25,6 +29,8 @@ export interface KernelWatchOptions {
   readonly podPrefix: string;
   /** What is known of these tables, on these devices, does not count any more; all devices, all tables where they are not named. */
   readonly invalidate: (tables?: readonly TableName[], devices?: ReadonlySet<number>) => void;
+  /** Whether a row that the kernel tells of is other than is known. */
+  readonly tell: (table: TableName, told: ToldRow) => boolean;
 }
 
 /** What compile is to know of the kernel. */
@@ -34,7 +40,11 @@ export interface KernelLook {
   readonly routesMoved: boolean;
 }
 
-/** Follows the kernel's notices: which tables are worth a look, and whether the facts that compile looks at are other ones. */
+/**
+ * Follows the kernel's notices: which tables are worth a look, and whether the
+ * facts that compile looks at are other ones. Our own writes come back as
+ * notices too: what says of a row, or of a device, what is known of it is worth nothing.
+ */
 export class KernelWatch {
   #facts: KernelFacts | undefined;
   /** The facts may be other ones. */
@@ -44,6 +54,10 @@ export class KernelWatch {
   #relistAtMs = 0;
   /** Notices since the last look. */
   readonly #heard = new Map<Change, Set<number>>();
+  /** Devices of routes that are not ours. */
+  readonly #rerouted = new Set<number>();
+  /** Tables that have rows other than is known. */
+  readonly #news = new Set<TableName>();
 
   constructor(private readonly options: KernelWatchOptions) {}
 
@@ -77,13 +91,15 @@ export class KernelWatch {
     this.#listen();
     const { clock, kernel, invalidate } = this.options;
     const nowMs = clock.monotonic();
-    const touched = new Set<TableName>();
+    const touched = new Set<TableName>(this.#news);
+    this.#news.clear();
     for (const [change, devices] of this.#heard) {
       for (const table of TOUCHED[change]) touched.add(table);
       invalidate(TOUCHED[change], devices.has(ANY_DEVICE) ? undefined : devices);
     }
     this.#noteFacts();
     this.#heard.clear();
+    this.#rerouted.clear();
     if (nowMs >= this.#relistAtMs) {
       this.#relistAtMs = nowMs + RELIST_MS;
       kernel.relist();
@@ -104,15 +120,16 @@ export class KernelWatch {
       signal.removeEventListener('abort', end);
       end();
       this.#listen();
-      if (this.#heard.size > 0 || clock.monotonic() >= this.#relistAtMs) onHeard();
+      if (this.#heard.size + this.#news.size + this.#rerouted.size > 0 || clock.monotonic() >= this.#relistAtMs) onHeard();
     }
   }
 
   #noteFacts(): void {
-    if (this.#heard.has('link') || this.#heard.has('address')) this.#doubtful = true;
+    if (this.#heard.has('link') || this.#heard.has('address') || this.#heard.has('unaddressed')) this.#doubtful = true;
     const before = this.#facts;
     this.#refresh();
-    if (!uplinkRoutes(this.#heard.get('route') ?? NO_DEVICE, [before, this.#facts], this.options.podPrefix)) return;
+    const routed = new Set([...this.#rerouted, ...(this.#heard.get('route') ?? [])]);
+    if (!uplinkRoutes(routed, [before, this.#facts], this.options.podPrefix)) return;
     this.#routesMoved = true;
     this.#moved = true;
   }
@@ -126,11 +143,14 @@ export class KernelWatch {
   }
 
   #listen(): void {
-    for (const [change, devices] of this.options.kernel.notices()) for (const ifindex of devices) addNotice(this.#heard, change, ifindex);
+    const { changes, rows, rerouted } = this.options.kernel.notices();
+    for (const [change, devices] of changes) for (const ifindex of devices) addNotice(this.#heard, change, ifindex);
+    for (const ifindex of rerouted) this.#rerouted.add(ifindex);
+    // Of each row what was told last: it is so now.
+    const last = new Map(rows.map((news): [string, TableNews] => [`${news.table} ${news.told.text}`, news]));
+    for (const { table, told } of last.values()) if (this.options.tell(table, told)) this.#news.add(table);
   }
 }
-
-const NO_DEVICE: ReadonlySet<number> = new Set();
 
 /** A reason made once: the default one is an error with a stack, at each look. */
 const OVER = 'over';

@@ -39,6 +39,7 @@ import { objectFile } from './build-files.js';
 import { planMaps, scaleFor, type MapPlan } from './map-plan.js';
 import type { Device, KernelTables, NodeKernel } from './node-kernel.js';
 import { ProgramMaps } from './program-maps.js';
+import { rowNews } from './told-rows.js';
 
 /** Families whose programs are loaded and whose maps are written. */
 const FAMILIES: readonly Family[] = [4];
@@ -99,15 +100,18 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     { carryOver, families: FAMILIES, cgroup: cgroupOf(settings, log), program: (family, name) => programOf(objects.get(family)!, name), linkDir: join(pinDir, 'sockets') },
     writes,
   );
+  const fdb = new FdbTable(writes, book);
+  const neighbours = new NeighbourTable(FAMILIES, writes, book);
+  const routes = new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes, book);
   const tables: KernelTables = {
     config,
     attachments,
     sysctls: new SysctlTable(sysctls, writes),
     links: new LinkTable(writes, book),
     addresses: new AddressTable(() => networks, writes, book),
-    fdb: new FdbTable(writes, book),
-    neighbours: new NeighbourTable(FAMILIES, writes, book),
-    routes: new RouteTable({ networks: () => networks, families: FAMILIES, devices: ourDevicePattern(settings.interfacePrefix) }, writes, book),
+    fdb,
+    neighbours,
+    routes,
     nexthops: nexthopTable(source),
     outside: outsideTable(source),
     nomasq: nomasqTable(source),
@@ -140,7 +144,10 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     defaultRoute: () => defaultRoute(),
     ipsecPolicies,
     encapsulates: () => encapsulates,
-    notices: () => withPolled(book.notices(), { route: ipsec.changed(), tc: attachments.linksChanged() }),
+    notices: () => {
+      const { changes, told } = book.notices();
+      return { changes: withPolled(changes, { route: ipsec.changed(), tc: attachments.linksChanged() }), ...rowNews({ routes, neighbours, fdb, attachments }, told) };
+    },
     noticed: (signal) => waker.wait(signal),
     relist: () => book.forget(),
     settled: () => objects.forEach((loaded) => loaded.loaded && loaded.carryOver.close()),

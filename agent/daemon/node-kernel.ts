@@ -14,6 +14,7 @@ import type { SocketKey, SocketRow } from '../kernel/socket-table.js';
 import type { TranslatedSocket } from '../kernel/udp-sockets.js';
 import type { EpochGate } from '../reconcile/epoch.js';
 import type { Table } from '../reconcile/table.js';
+import type { RowNews } from './told-rows.js';
 
 /** Every kind of kernel object that the agent keeps. */
 export interface KernelTables {
@@ -52,6 +53,11 @@ export interface Device {
   readonly mac: string;
 }
 
+export interface KernelNotices extends RowNews {
+  /** Of these not even the kernel says which rows they concern. */
+  readonly changes: Notices;
+}
+
 /** The kernel as the agent's loop sees it. Tests have one in memory. */
 export interface NodeKernel {
   /**
@@ -79,7 +85,7 @@ export interface NodeKernel {
   /** Device of the IPv4 default route. */
   defaultRoute(): number | undefined;
   /** What changed, by anybody's hand, since the last call. Does not wait. */
-  notices(): Notices;
+  notices(): KernelNotices;
   /** Resolves when there may be some that the kernel tells of by itself, or when the signal aborts. */
   noticed(signal: AbortSignal): Promise<void>;
   /** Has everything of devices asked for anew. */

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttachmentRow } from '../compile/desired.js';
-import type { Table } from '../reconcile/table.js';
+import type { Table, ToldRow } from '../reconcile/table.js';
 import { canalAttachmentCodec, type CanalAttachment } from './abi.generated.js';
 import { decodeAll } from './codec.js';
 import { kernelDevices, type DeviceSource } from './device-book.js';
@@ -88,6 +88,13 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
       rows.set(text, { key, row: rows.has(text) ? { ...row, program: `${program}#two` } : row });
     }
     return rows;
+  }
+
+  /** What a notice says of a filter. Another one than the loaded is no row of ours, and so worth a look where one of ours is known. */
+  told({ ifindex, egress: at, progId }: CanalAttachment, gone: boolean): ToldRow<AttachmentRow> {
+    const key = { ifindex, egress: at !== 0 };
+    const program = this.options.programs.find((name) => this.options.program(name).id === progId);
+    return { text: this.keyText(key), row: gone || program === undefined ? undefined : { ...key, device: this.names().get(ifindex) ?? '', program }, device: ifindex };
   }
 
   deviceOf(row: AttachmentRow): number {

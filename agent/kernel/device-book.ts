@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CanalLink, CanalNetAddr } from './abi.generated.js';
-import { addNotice, ANY_DEVICE, type Change, type Notices } from './monitor.js';
+import { addNotice, ANY_DEVICE, type Change, type Heard, type Notices, type Told } from './monitor.js';
 import { IFF_UP, linkAt, listAddresses, listLinks } from './netlink.js';
 
 /** Where tables have the node's devices from. */
@@ -27,9 +27,10 @@ export class DeviceBook implements DeviceSource {
   #allAddresses: readonly CanalNetAddr[] = [];
   /** Notices that nobody has taken yet. */
   #untold = new Map<Change, Set<number>>();
+  #rows: Told[] = [];
 
   /** @param drain notices since its last call: there from the moment on when what they are about is done */
-  constructor(private readonly drain: () => Notices) {}
+  constructor(private readonly drain: () => Heard) {}
 
   /** By ifindex. */
   links(): readonly CanalLink[] {
@@ -42,12 +43,13 @@ export class DeviceBook implements DeviceSource {
     return this.#allAddresses;
   }
 
-  /** What changed since the last call. */
-  notices(): Notices {
+  /** What changed since the last call. Devices that say what they said before, and lost nothing meanwhile, have not changed. */
+  notices(): Heard {
     this.#follow();
-    const told = this.#untold;
+    const heard = { changes: this.#untold, told: this.#rows };
     this.#untold = new Map();
-    return told;
+    this.#rows = [];
+    return heard;
   }
 
   /** The next look asks the kernel for everything. */
@@ -57,10 +59,18 @@ export class DeviceBook implements DeviceSource {
   }
 
   #follow(): void {
-    const notices = this.drain();
-    for (const [change, devices] of notices) for (const ifindex of devices) addNotice(this.#untold, change, ifindex);
-    this.#followLinks(notices.get('link') ?? NONE);
-    this.#followAddresses(notices.get('address') ?? NONE);
+    const { changes, told } = this.drain();
+    this.#rows.push(...told);
+    const [links, addresses] = [this.#links, this.#addresses];
+    this.#followLinks(changes.get('link') ?? NONE);
+    this.#followAddresses(changes.get('address') ?? NONE);
+    const idle: Partial<Record<Change, (ifindex: number) => boolean>> = {
+      link: (ifindex) => stayed(links, this.#links, ifindex) && !names(changes, 'down', ifindex),
+      address: (ifindex) => addresses !== undefined && addresses.get(ifindex) === this.#addresses!.get(ifindex) && !names(changes, 'unaddressed', ifindex),
+    };
+    for (const [change, devices] of changes) {
+      for (const ifindex of devices) if (change !== 'down' && (ifindex === ANY_DEVICE || idle[change]?.(ifindex) !== true)) addNotice(this.#untold, change, ifindex);
+    }
   }
 
   #followLinks(changed: ReadonlySet<number>): void {
@@ -81,6 +91,16 @@ export class DeviceBook implements DeviceSource {
 }
 
 const NONE: ReadonlySet<number> = new Set();
+
+const stayed = <T>(before: ReadonlyMap<number, T> | undefined, now: ReadonlyMap<number, T> | undefined, ifindex: number): boolean => {
+  const was = before?.get(ifindex);
+  return was !== undefined && was === now?.get(ifindex);
+};
+
+const names = (changes: Notices, change: Change, ifindex: number): boolean => {
+  const devices = changes.get(change);
+  return devices !== undefined && (devices.has(ifindex) || devices.has(ANY_DEVICE));
+};
 
 const all = (changed: ReadonlySet<number>): boolean => changed.has(ANY_DEVICE) || changed.size >= LIST_FROM;
 

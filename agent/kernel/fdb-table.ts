@@ -1,6 +1,6 @@
 import type { IpAddress } from '../base/address.js';
 import type { FdbRow } from '../compile/desired.js';
-import type { Table } from '../reconcile/table.js';
+import type { Table, ToldRow } from '../reconcile/table.js';
 import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
 import { from16, isZero, to16 } from './address-bytes.js';
 import { kernelDevices, type DeviceSource } from './device-book.js';
@@ -34,12 +34,16 @@ export class FdbTable implements Table<FdbKey, FdbRow> {
     const ours = [...ourDevices(OVERLAY_DEVICE, this.devices).keys()].filter((ifindex) => devices.has(ifindex));
     const rows = new Map<string, { readonly key: FdbKey; readonly row: FdbRow }>();
     for (const raw of ours.flatMap((ifindex) => listNeighbours(FAMILY_BRIDGE, ifindex))) {
-      const destination = from16(raw.dst, raw.dstFamily === 6 ? 6 : 4);
-      if ((raw.state & NUD_PERMANENT) === 0 || isZero(raw.mac) || destination === undefined) continue;
-      const row = { ifindex: raw.ifindex, mac: macText(raw.mac), destination };
-      rows.set(this.keyText(row), { key: { ifindex: row.ifindex, mac: row.mac }, row });
+      const row = rowOf(raw);
+      if (row !== undefined) rows.set(this.keyText(row), { key: { ifindex: row.ifindex, mac: row.mac }, row });
     }
     return rows;
+  }
+
+  /** What a notice says; undefined: it is about somebody else's device, or the default remote. */
+  told(raw: CanalNeigh, gone: boolean): ToldRow<FdbRow> | undefined {
+    if (isZero(raw.mac) || !ourDevices(OVERLAY_DEVICE, this.devices).has(raw.ifindex)) return undefined;
+    return { text: this.keyText({ ifindex: raw.ifindex, mac: macText(raw.mac) }), row: gone ? undefined : rowOf(raw), device: raw.ifindex };
   }
 
   deviceOf(row: FdbRow): number {
@@ -61,6 +65,12 @@ export class FdbTable implements Table<FdbKey, FdbRow> {
   remove(keys: readonly FdbKey[]): (Error | undefined)[] {
     return sendRows('canal_neigh_delete', this.name, canalNeighCodec, keys.map((key) => rawOf(key, undefined)), (i) => this.keyText(keys[i]!), this.writes);
   }
+}
+
+function rowOf(raw: CanalNeigh): FdbRow | undefined {
+  const destination = from16(raw.dst, raw.dstFamily === 6 ? 6 : 4);
+  if ((raw.state & NUD_PERMANENT) === 0 || isZero(raw.mac) || destination === undefined) return undefined;
+  return { ifindex: raw.ifindex, mac: macText(raw.mac), destination };
 }
 
 function rawOf(key: FdbKey, destination: IpAddress | undefined): CanalNeigh {

@@ -72,7 +72,7 @@ const signatures = {
   canal_ipsec_policies: 'p',
   canal_monitor_open: '',
   canal_monitor_fd: 'i',
-  canal_monitor_drain: 'ipu',
+  canal_monitor_drain: 'ipupup',
   canal_monitor_close: 'i',
   canal_waker_open: 'iup',
   canal_waker_close: 'i',

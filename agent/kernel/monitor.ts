@@ -1,14 +1,32 @@
-import { canalNoticeCodec } from './abi.generated.js';
-import { decodeAll } from './codec.js';
+import {
+  canalAttachmentCodec, canalNeighCodec, canalNoticeCodec, canalRouteCodec, canalToldCodec,
+  type CanalAttachment, type CanalNeigh, type CanalRoute,
+} from './abi.generated.js';
+import { decode, decodeAll } from './codec.js';
 import { native, nativeResult } from './library.js';
 
-/** What may have changed in the kernel since the last look. */
-export type Change = 'link' | 'address' | 'route' | 'neighbour' | 'tc';
+/**
+ * What may have changed in the kernel since the last look. `down`: a link was
+ * down or gone meanwhile; `unaddressed`: it lost an address. Either takes rows along without a word.
+ */
+export type Change = 'link' | 'address' | 'route' | 'neighbour' | 'tc' | 'down' | 'unaddressed';
 
 /** The devices of which something changed, by what it is; {@link ANY_DEVICE}: it may be any. */
 export type Notices = ReadonlyMap<Change, ReadonlySet<number>>;
 
 export const ANY_DEVICE = 0;
+
+/** A row that a notice has told whole: as it is from then on, or gone. */
+export type Told =
+  | { readonly change: 'route'; readonly gone: boolean; readonly raw: CanalRoute }
+  | { readonly change: 'neighbour'; readonly gone: boolean; readonly raw: CanalNeigh }
+  | { readonly change: 'tc'; readonly gone: boolean; readonly raw: CanalAttachment };
+
+export interface Heard {
+  readonly changes: Notices;
+  /** In the order in which they were told; of these `changes` says nothing. */
+  readonly told: readonly Told[];
+}
 
 const BITS: readonly (readonly [bit: number, change: Change])[] = [
   [1, 'link'],
@@ -16,14 +34,19 @@ const BITS: readonly (readonly [bit: number, change: Change])[] = [
   [4, 'route'],
   [8, 'neighbour'], // FDB entries too
   [16, 'tc'],
+  [32, 'down'],
+  [64, 'unaddressed'],
 ];
-/** More than these in one drain, and they count as any. */
+/** More than these in one drain, and they count as any; so many rows are told, and of the rest their device. */
 const MOST_DEVICES = 256;
+const MOST_ROWS = 256;
 
 /** Kernel notices of this network namespace, our own writes included. tcx links have none: those are polled. */
 export class ChangeMonitor {
   private readonly handle = native('canal_monitor_open', 'monitor');
   private readonly buffer: Buffer;
+  private readonly rows = Buffer.alloc(MOST_ROWS * canalToldCodec.size);
+  private readonly rowCount = Buffer.alloc(4);
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -32,15 +55,16 @@ export class ChangeMonitor {
   }
 
   /** Changes since the last call; does not wait. What a call of ours has changed is told from its return on. About 5 microseconds where there is nothing. */
-  drain(): Notices {
-    const notices = new Map<Change, Set<number>>();
-    if (this.closed) return notices;
-    const count = native('canal_monitor_drain', 'monitor', this.handle, this.buffer, this.mostDevices);
-    if (count === 0) return notices;
+  drain(): Heard {
+    if (this.closed) return NOTHING;
+    const count = native('canal_monitor_drain', 'monitor', this.handle, this.buffer, this.mostDevices, this.rows, MOST_ROWS, this.rowCount);
+    const rowCount = this.rowCount.readUInt32LE(0);
+    if (count === 0 && rowCount === 0) return NOTHING;
+    const changes = new Map<Change, Set<number>>();
     for (const { ifindex, changed } of decodeAll(canalNoticeCodec, this.buffer, count)) {
-      for (const [bit, change] of BITS) if ((changed & bit) !== 0) addNotice(notices, change, ifindex);
+      for (const [bit, change] of BITS) if ((changed & bit) !== 0) addNotice(changes, change, ifindex);
     }
-    return notices;
+    return { changes, told: decodeAll(canalToldCodec, this.rows, rowCount).map(toldOf) };
   }
 
   /** To be waited for; see Waker. */
@@ -49,11 +73,11 @@ export class ChangeMonitor {
   }
 
   /** Looks every `intervalMs` and tells of changes. Keeps no process alive. */
-  watch(intervalMs: number, onChange: (changes: Notices) => void): void {
+  watch(intervalMs: number, onChange: (heard: Heard) => void): void {
     clearInterval(this.timer);
     this.timer = setInterval(() => {
-      const changes = this.drain();
-      if (changes.size > 0) onChange(changes);
+      const heard = this.drain();
+      if (heard !== NOTHING) onChange(heard);
     }, intervalMs).unref();
   }
 
@@ -63,6 +87,15 @@ export class ChangeMonitor {
     clearInterval(this.timer);
     nativeResult('canal_monitor_close', this.handle);
   }
+}
+
+const NOTHING: Heard = { changes: new Map(), told: [] };
+
+function toldOf({ change, gone, row }: { readonly change: number; readonly gone: number; readonly row: Uint8Array }): Told {
+  const is = { gone: gone !== 0 };
+  if (change === 4) return { ...is, change: 'route', raw: decode(canalRouteCodec, row) };
+  if (change === 8) return { ...is, change: 'neighbour', raw: decode(canalNeighCodec, row) };
+  return { ...is, change: 'tc', raw: decode(canalAttachmentCodec, row) };
 }
 
 export function addNotice(notices: Map<Change, Set<number>>, change: Change, ifindex: number): void {

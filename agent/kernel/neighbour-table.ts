@@ -1,6 +1,6 @@
 import type { Family } from '../base/address.js';
 import type { NeighbourRow } from '../compile/desired.js';
-import type { Table } from '../reconcile/table.js';
+import type { Table, ToldRow } from '../reconcile/table.js';
 import type { AddressKey } from './address-table.js';
 import { canalNeighCodec, type CanalNeigh } from './abi.generated.js';
 import { from16, to16 } from './address-bytes.js';
@@ -29,6 +29,13 @@ export class NeighbourTable implements Table<AddressKey, NeighbourRow> {
     const raws = ours.flatMap((ifindex) => this.families.flatMap((family) => listNeighbours(family, ifindex)));
     const rows = raws.filter((raw) => (raw.state & NUD_PERMANENT) !== 0).flatMap(rowOf);
     return new Map(rows.map((row) => [this.keyText(row), { key: { ifindex: row.ifindex, address: row.address }, row }]));
+  }
+
+  /** What a notice says; undefined: it is about somebody else's device. */
+  told(raw: CanalNeigh, gone: boolean): ToldRow<NeighbourRow> | undefined {
+    if (!ourDevices(OVERLAY_DEVICE, this.devices).has(raw.ifindex)) return undefined;
+    const [row] = rowOf(raw);
+    return row && { text: this.keyText(row), row: gone || (raw.state & NUD_PERMANENT) === 0 ? undefined : row, device: raw.ifindex };
   }
 
   deviceOf(row: NeighbourRow): number {

@@ -1,6 +1,6 @@
 import { Cidr, IpAddress, type Family } from '../base/address.js';
 import type { RouteRow } from '../compile/desired.js';
-import type { Table } from '../reconcile/table.js';
+import type { Table, ToldRow } from '../reconcile/table.js';
 import { canalRouteCodec, type CanalRoute } from './abi.generated.js';
 import { from16, to16 } from './address-bytes.js';
 import { kernelDevices, type DeviceSource } from './device-book.js';
@@ -60,8 +60,7 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
   }
 
   keyText(key: RouteKey): string {
-    const metric = key.metric === 0 && key.destination.family === 6 ? IPV6_METRIC : key.metric;
-    return `${key.destination.text} metric ${metric}`;
+    return `${key.destination.text} metric ${kernelMetric(key)}`;
   }
 
   equal(actual: RouteRow, desired: RouteRow): boolean {
@@ -79,8 +78,17 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
     return this.send('canal_route_replace', rows.map(({ row }) => rawOf(row)));
   }
 
-  /** Removes what `list` shows under these keys and nothing like it. */
-  remove(keys: readonly RouteKey[]): (Error | undefined)[] {
+  /** What a notice says of the main table. `ours` is told of a route of ours also when it goes. */
+  told(raw: CanalRoute, gone: boolean): (ToldRow<RouteRow> & { readonly ours: boolean }) | undefined {
+    if (raw.table !== RT_TABLE_MAIN) return undefined;
+    const row = rowOf(raw);
+    const ours = isOurs(raw, ourDevices(this.options.devices, this.devices), this.options.networks());
+    return { text: this.keyText(row), row: ours && !gone ? row : undefined, device: raw.ifindex, ours };
+  }
+
+  /** Removes these rows, or what `list` shows under these keys, and nothing like it. */
+  remove(keys: readonly RouteKey[], rows?: readonly RouteRow[]): (Error | undefined)[] {
+    if (rows !== undefined) return this.send('canal_route_delete', rows.map((row) => ({ ...rawOf(row), metric: kernelMetric(row) })));
     const there = new Map(this.ours().map((raw) => [this.keyText(rowOf(raw)), raw]));
     const texts = keys.map((key) => this.keyText(key));
     const present = texts.filter((text) => there.has(text));
@@ -115,6 +123,8 @@ function isOurs(raw: CanalRoute, devices: ReadonlyMap<number, unknown>, networks
   const { destination, gateway, type } = rowOf(raw);
   return (type === 'blackhole' || gateway !== undefined) && networks.some((network) => network.covers(destination));
 }
+
+const kernelMetric = ({ destination, metric }: RouteKey): number => (metric === 0 && destination.family === 6 ? IPV6_METRIC : metric);
 
 function rowOf(raw: CanalRoute): RouteRow {
   const family = raw.family === 4 ? 4 : 6;

@@ -1,6 +1,6 @@
 import type { Keyed, Rows } from './diff.js';
 import { RowIndex } from './row-index.js';
-import type { Table } from './table.js';
+import type { Table, ToldRow } from './table.js';
 import { TokenCounts } from './token-counts.js';
 
 /** What is kept up about a table's rows, so that a question about one does not go through all. */
@@ -42,6 +42,16 @@ export class KnownRows<Key, Row> {
     this.#rows = undefined;
     this.#byDevice = undefined;
     this.#stale.clear();
+  }
+
+  /** Takes note of a row that the kernel tells of. @returns whether it is other than was known: then what lies on its device, and where it was known to be, is stale */
+  tell({ text, row, device }: ToldRow<Row>): boolean {
+    if (this.#rows === undefined) return false;
+    const known = this.#rows.get(text);
+    const same = known === undefined || row === undefined ? known === row : this.table.equal(row, known.row);
+    if (same) return false;
+    this.forget(new Set(known === undefined || this.table.deviceOf === undefined ? [device] : [device, this.#device(known)]));
+    return true;
   }
 
   /** Lists what is stale. @returns keys that were looked at; undefined: all. @throws what the table's `list` throws */

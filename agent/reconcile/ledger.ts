@@ -2,7 +2,7 @@ import { failedAgain, type Failure } from './backoff.js';
 import { diff, diffOf, verbFor, type Changes, type Keyed, type Rows } from './diff.js';
 import { KnownRows } from './known-rows.js';
 import type { Relations } from './relations.js';
-import type { Table } from './table.js';
+import type { Table, ToldRow } from './table.js';
 import { TokenCounts } from './token-counts.js';
 
 /** Whose idea a step was: the wish changed, or the kernel did behind our back. */
@@ -16,6 +16,8 @@ export interface AnyLedger {
   readonly size: number | undefined;
   /** @param devices only what lies on these is stale, where the table can tell */
   invalidate(devices?: ReadonlySet<number>): void;
+  /** See {@link KnownRows.tell}. */
+  tell(told: ToldRow): boolean;
   refresh(): void;
   changes(): Changes;
   cause(key: string, verb: 'upsert' | 'remove'): Cause;
@@ -138,6 +140,10 @@ export class Ledger<Key, Row> implements AnyLedger {
     this.#known.forget(devices);
   }
 
+  tell(told: ToldRow): boolean {
+    return this.#known.tell(told as ToldRow<Row>);
+  }
+
   /** @throws what the table's `list` throws */
   refresh(): void {
     const looked = this.#known.refresh();
@@ -187,7 +193,7 @@ export class Ledger<Key, Row> implements AnyLedger {
 
   remove(keys: readonly string[], nowMs: number): void {
     const rows = keys.map((key) => this.#actual!.get(key)!);
-    this.#note(keys, this.table.remove(rows.map((row) => row.key)), undefined, nowMs);
+    this.#note(keys, this.table.remove(rows.map((row) => row.key), rows.map((row) => row.row)), undefined, nowMs);
   }
 
   provides(key: string, side: 'desired' | 'actual'): readonly string[] {

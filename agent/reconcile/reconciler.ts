@@ -6,6 +6,7 @@ import { ORDER, type Phase, type TableName } from './order.js';
 import type { Outcome, RowTrouble } from './outcome.js';
 import { plan, type PlannedPhase } from './plan.js';
 import { blockedBy, inUse } from './relations.js';
+import type { ToldRow } from './table.js';
 
 export interface ApplyOptions {
   /** These tables only, where nothing else can have changed. */
@@ -36,6 +37,11 @@ export class Reconciler {
     for (const ledger of this.#ledgers.values()) {
       if (names === undefined || names.some((name) => name === ledger.name)) ledger.invalidate(devices);
     }
+  }
+
+  /** The kernel tells of a row. @returns whether it is other than the books say: such a table is worth an apply */
+  tell(name: TableName, told: ToldRow): boolean {
+    return this.#ledgers.get(name)?.tell(told) === true;
   }
 
   /** Rows in the kernel by table, as last known. */

@@ -1,3 +1,13 @@
+/** What the kernel says of a key of some table, by itself. */
+export interface ToldRow<Row = unknown> {
+  /** Of the key, as in `list`. */
+  readonly text: string;
+  /** Undefined: there is none of ours under this key, but perhaps somebody else's. */
+  readonly row: Row | undefined;
+  /** ifindex of the device that it is about; 0: none. */
+  readonly device: number;
+}
+
 /**
  * Every kind of kernel object (BPF map, tc attachment, link, route, neighbour,
  * FDB entry) is one table behind this interface. Rows are values; `key` and
@@ -25,5 +35,6 @@ export interface Table<Key, Row> {
   equal(actual: Row, desired: Row): boolean;
   /** Makes these rows so, in order, batched where the kernel can. One outcome a row; `undefined` is success. */
   upsert(rows: readonly { readonly key: Key; readonly row: Row }[]): (Error | undefined)[];
-  remove(keys: readonly Key[]): (Error | undefined)[];
+  /** @param rows as they were listed or written last, where the caller knows: then nothing need be looked up */
+  remove(keys: readonly Key[], rows?: readonly Row[]): (Error | undefined)[];
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findLink } from '../../agent/kernel/netlink.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { openPinned } from '../../agent/kernel/pins.js';
-import { ANY_DEVICE, ChangeMonitor, type Notices } from '../../agent/kernel/monitor.js';
+import { ANY_DEVICE, ChangeMonitor, type Heard, type Notices, type Told } from '../../agent/kernel/monitor.js';
 import { Ring } from '../../agent/kernel/ring.js';
 import { testRun, testRunMany } from '../../agent/kernel/test-run.js';
 import { Waker } from '../../agent/kernel/waker.js';
@@ -23,11 +24,13 @@ afterAll(() => runQuietly('ip link del no-one'));
 
 describe('the monitor', () => {
   /** Other test files change this namespace too, so only presence says something. */
-  const changes = (command: string): Notices => {
+  const heard = (command: string): Heard => {
     monitor!.drain();
     run(command);
     return monitor!.drain();
   };
+  const changes = (command: string): Notices => heard(command).changes;
+  const told = (command: string, change: Told['change']): Told | undefined => heard(command).told.findLast((each) => each.change === change);
 
   it('tells what kind of thing changed', () => {
     monitor = new ChangeMonitor();
@@ -36,18 +39,40 @@ describe('the monitor', () => {
     const { ifindex } = findLink('no-one')!;
     expect(changes('ip link set no-one up').get('link')).toContain(ifindex);
     expect(changes('ip addr add 10.78.0.1/24 dev no-one').get('address')).toContain(ifindex);
-    expect(changes('ip route add 10.79.0.0/16 via 10.78.0.2').get('route')).toContain(ifindex);
-    expect(changes('ip neigh add 10.78.0.2 lladdr 02:00:00:00:00:01 dev no-one').get('neighbour')).toContain(ifindex);
-    expect(changes('tc qdisc add dev no-one clsact').get('tc')).toContain(ifindex);
+    const link = changes('ip link set no-one down');
+    for (const change of ['link', 'down'] as const) expect(link.get(change)).toContain(ifindex);
+    expect(changes('ip link set no-one up').get('down')).toBeUndefined();
+    expect(changes('ip addr del 10.78.0.1/24 dev no-one').get('unaddressed')).toContain(ifindex);
+    run('ip addr add 10.78.0.1/24 dev no-one');
+    expect(changes('tc qdisc add dev no-one clsact').get('tc')).toBeUndefined();
+    expect(changes('tc qdisc del dev no-one clsact').get('tc')).toContain(ifindex);
   });
 
-  it('does not name the device of a route that takes another one\'s place, nor of one that has none', () => {
+  it('tells routes, neighbours and FDB entries whole, as they come and as they go', () => {
     monitor = new ChangeMonitor();
-    run('ip route add 10.80.0.0/16 dev no-one');
-    expect(changes('ip route replace 10.80.0.0/16 dev lo').get('route')).toContain(ANY_DEVICE);
-    expect(changes('ip route add blackhole 10.81.0.0/16').get('route')).toContain(ANY_DEVICE);
-    run('ip route del 10.80.0.0/16');
+    const { ifindex } = findLink('no-one')!;
+    expect(told('ip route add 10.79.0.0/16 via 10.78.0.2', 'route')).toMatchObject({ gone: false, raw: { family: 4, prefixlen: 16, ifindex, table: 254 } });
+    expect(told('ip route replace 10.79.0.0/16 dev lo metric 0', 'route')).toMatchObject({ gone: false, raw: { prefixlen: 16, ifindex: 1 } });
+    expect(told('ip route del 10.79.0.0/16', 'route')).toMatchObject({ gone: true, raw: { prefixlen: 16 } });
+    expect(told('ip route add blackhole 10.81.0.0/16', 'route')).toMatchObject({ gone: false, raw: { type: 6, ifindex: 0 } });
     run('ip route del blackhole 10.81.0.0/16');
+    expect(told('ip neigh add 10.78.0.2 lladdr 02:00:00:00:00:01 dev no-one', 'neighbour')).toMatchObject({ gone: false, raw: { family: 4, ifindex, mac: Uint8Array.of(2, 0, 0, 0, 0, 1) } });
+    expect(told('ip neigh del 10.78.0.2 dev no-one', 'neighbour')).toMatchObject({ gone: true, raw: { family: 4, ifindex } });
+    run('ip link add no-vx type vxlan id 77 dstport 4790 dev no-one');
+    expect(told('bridge fdb add 02:00:00:00:00:02 dev no-vx dst 10.78.0.9', 'neighbour')).toMatchObject({ gone: false, raw: { family: 7, dstFamily: 4, mac: Uint8Array.of(2, 0, 0, 0, 0, 2) } });
+    expect(told('bridge fdb del 02:00:00:00:00:02 dev no-vx', 'neighbour')).toMatchObject({ gone: true, raw: { family: 7 } });
+    run('ip link del no-vx');
+  });
+
+  it('says of rows for which there is no room whose they are', () => {
+    monitor = new ChangeMonitor();
+    monitor.drain();
+    const lines = Array.from({ length: 300 }, (_, i) => `neigh add 10.78.${1 + (i >> 8)}.${i & 255} lladdr 02:00:00:00:00:01 dev no-one`);
+    execFileSync('ip', ['-batch', '-'], { input: lines.join('\n') });
+    const { changes, told } = monitor.drain();
+    expect(told.filter(({ change }) => change === 'neighbour')).toHaveLength(256);
+    expect(changes.get('neighbour')).toContain(findLink('no-one')!.ifindex);
+    run('ip neigh flush dev no-one nud permanent');
   });
 
   it('says that it may be any device when there is no room for all that were named', () => {
@@ -56,8 +81,8 @@ describe('the monitor', () => {
     run('ip link add no-three type veth peer name no-four');
     run('ip link set no-three up');
     run('ip link set no-four up');
-    const notices = monitor.drain();
-    for (const change of ['link', 'address', 'route', 'neighbour', 'tc'] as const) expect(notices.get(change)).toContain(ANY_DEVICE);
+    const notices = monitor.drain().changes;
+    for (const change of ['link', 'address', 'route', 'neighbour', 'tc', 'down', 'unaddressed'] as const) expect(notices.get(change)).toContain(ANY_DEVICE);
     run('ip addr del 10.78.0.9/32 dev lo');
     run('ip link del no-three');
   });
@@ -74,12 +99,12 @@ describe('the monitor', () => {
 
   it('calls back while it watches, and not after it is closed', async () => {
     monitor = new ChangeMonitor();
-    const seen = new Promise<Notices>((resolve) => monitor!.watch(5, (seen) => seen.has('address') && resolve(seen)));
+    const seen = new Promise<Notices>((resolve) => monitor!.watch(5, ({ changes }) => changes.has('address') && resolve(changes)));
     run('ip addr add 10.78.0.9/32 dev lo');
     expect((await seen).has('address')).toBe(true);
     run('ip addr del 10.78.0.9/32 dev lo');
     monitor.close();
-    expect(monitor.drain().size).toBe(0);
+    expect(monitor.drain()).toEqual({ changes: new Map(), told: [] });
   });
 });
 
@@ -91,7 +116,7 @@ describe('a waker', () => {
     run('ip addr add 10.78.0.9/32 dev lo');
     run('ip addr del 10.78.0.9/32 dev lo');
     await waker.wait(stop.signal);
-    expect(monitor.drain().has('address')).toBe(true);
+    expect(monitor.drain().changes.has('address')).toBe(true);
     const other = waker.wait(stop.signal);
     run('ip addr add 10.78.0.9/32 dev lo');
     await other;

@@ -2,8 +2,9 @@ import { Cidr, IpAddress } from '../../../agent/base/address.js';
 import type { ConfigRow } from '../../../agent/compile/config.js';
 import type { AddressRow, AttachmentRow, EndpointRow, FdbRow, NeighbourRow, NexthopRow, RouteRow, Verdict, VxlanLinkRow } from '../../../agent/compile/desired.js';
 import type { DeviceAddress } from '../../../agent/compile/overlay/uplink.js';
-import type { Device, KernelTables, NodeKernel } from '../../../agent/daemon/node-kernel.js';
-import { ANY_DEVICE, type Change, type Notices } from '../../../agent/kernel/monitor.js';
+import type { Device, KernelNotices, KernelTables, NodeKernel } from '../../../agent/daemon/node-kernel.js';
+import { ANY_DEVICE, type Change } from '../../../agent/kernel/monitor.js';
+import type { TableNews } from '../../../agent/daemon/told-rows.js';
 import type { AddressKey } from '../../../agent/kernel/address-table.js';
 import type { OutsideRow } from '../../../agent/kernel/endpoint-tables.js';
 import type { AttachmentKey } from '../../../agent/kernel/attachment-table.js';
@@ -54,6 +55,8 @@ export class MemoryKernel implements NodeKernel {
   readonly pods: Device[] = [];
   uplink: Device = { ifindex: 2, name: 'eth0', mtu: 1500, up: true, kind: '', mac: '02:00:00:00:00:02' };
   readonly changes = new Set<Change>();
+  /** What notices say of single rows. */
+  readonly rowsTold: TableNews[] = [];
   uplinkUp = true;
   epochValue = 0;
   readonly epoch = { read: (): number => this.epochValue, write: (value: number): void => void (this.epochValue = value) };
@@ -103,10 +106,10 @@ export class MemoryKernel implements NodeKernel {
     return this.uplinkUp ? this.uplink.ifindex : undefined;
   }
 
-  notices(): Notices {
-    const taken = new Map([...this.changes].map((change) => [change, new Set([ANY_DEVICE])]));
+  notices(): KernelNotices {
+    const changes = new Map([...this.changes].map((change) => [change, new Set([ANY_DEVICE])]));
     this.changes.clear();
-    return taken;
+    return { changes, rows: this.rowsTold.splice(0), rerouted: new Set() };
   }
 
   relist(): void {}
