@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpAddress } from '../base/address.js';
 import { CanalError, type Problem } from '../base/errors.js';
@@ -28,11 +28,14 @@ export const recordKey = (record: EndpointRecord): string => endpointKey(record.
  * One JSON file an attachment, in a directory that survives the agent (not
  * necessarily the machine: what a reboot leaves is stale and found so at start).
  * Memory holds what disk holds; writes are atomic and there before ADD answers, whatever happens
- * to the agent. They are not fsynced: it costs milliseconds in which nothing else is done, and what a power
+ * to the agent: a file is written by one call within one page, which a kill does not cut in half, and one of
+ * which only the name is there is of an ADD that has done nothing yet. They are not fsynced: it costs milliseconds in which nothing else is done, and what a power
  * cut loses is stale anyway, for it ends every pod's device. host-local does not fsync either.
  */
 export class EndpointStore {
   private readonly records = new Map<string, EndpointRecord>();
+  /** Bytes of their files. */
+  private readonly sizes = new Map<string, number>();
   /** Files that could not be read; they stay where they are for a person to look at. */
   readonly problems: readonly Problem[];
 
@@ -62,24 +65,26 @@ export class EndpointStore {
   }
 
   put(record: EndpointRecord): void {
-    const path = this.pathOf(recordKey(record));
+    const key = recordKey(record);
+    const path = this.pathOf(key);
     try {
-      writeFileSync(`${path}.tmp`, JSON.stringify(toJson(record), null, 1), { mode: 0o600 });
-      renameSync(`${path}.tmp`, path);
+      this.sizes.set(key, write(path, JSON.stringify(toJson(record), null, 1), this.sizes.get(key)));
     } catch (cause) {
       throw new CanalError('CNI', `cannot write ${path}`, { subject: path, cause });
     }
-    this.records.set(recordKey(record), record);
+    this.records.set(key, record);
   }
 
   delete(record: EndpointRecord): void {
-    const path = this.pathOf(recordKey(record));
+    const key = recordKey(record);
+    const path = this.pathOf(key);
     try {
       rmSync(path, { force: true });
     } catch (cause) {
       throw new CanalError('CNI', `cannot remove ${path}`, { subject: path, cause });
     }
-    this.records.delete(recordKey(record));
+    this.records.delete(key);
+    this.sizes.delete(key);
   }
 
   private pathOf(key: string): string {
@@ -100,12 +105,36 @@ export class EndpointStore {
         }
         const record = fromJson(JSON.parse(text) as RecordJson);
         this.records.set(recordKey(record), record);
+        this.sizes.set(recordKey(record), Buffer.byteLength(text));
       } catch (error) {
         problems.push({ object: `endpoint file ${path}`, field: '', message: (error as Error).message });
       }
     }
     return problems;
   }
+}
+
+/** What is written by one call within a page is there whole or not at all, as far as kills go. */
+const PAGE = 4096;
+
+/** @param before bytes of the file; undefined: there is none @returns bytes of it now */
+function write(path: string, text: string, before: number | undefined): number {
+  const bytes = Buffer.from(before === undefined ? text : text.padEnd(before - (Buffer.byteLength(text) - text.length)));
+  if (bytes.length > PAGE) {
+    writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
+    renameSync(`${path}.tmp`, path);
+    return Buffer.byteLength(text);
+  }
+  const fd = openSync(path, before === undefined ? 'w' : constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    if (writeSync(fd, bytes, 0, bytes.length, 0) !== bytes.length) throw new Error('the disk is full');
+  } catch (error) {
+    if (before === undefined) rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  return bytes.length;
 }
 
 type RecordJson = Omit<EndpointRecord, 'endpoint' | 'portMappings'> & {

@@ -48,7 +48,7 @@ export class HostLocalStore {
   }
 
   reservations(): Reservation[] {
-    return this.addresses().map((address) => ({ address, ...this.known.get(address.text, () => this.readOwner(address)) }));
+    return Array.from(this.addresses().values(), (address) => ({ address, ...this.known.get(address.text, () => this.readOwner(address)) }));
   }
 
   /** Whether a reservation is this owner's now, whatever was read before. */
@@ -57,9 +57,14 @@ export class HostLocalStore {
     return now.containerId === containerId && now.ifname === ifname;
   }
 
-  /** Texts of all addresses in use, read from names only. */
-  taken(): Set<string> {
-    return new Set(this.addresses().map((address) => address.text));
+  /** All addresses in use, by their texts; read from names only. */
+  taken(): ReadonlyMap<string, IpAddress> {
+    return this.addresses();
+  }
+
+  /** The directory is read again at the next question. */
+  lookAgain(): void {
+    this.known.forgetAll();
   }
 
   /** When an address was reserved, milliseconds since the epoch; 0: it is not. */
@@ -70,8 +75,7 @@ export class HostLocalStore {
 
   /** Last address handed out of a range set; undefined: none, or unreadable, which only costs the turn. */
   last(set: number): IpAddress | undefined {
-    const text = this.readIfThere(join(this.directory, `last_reserved_ip.${set}`));
-    return text === undefined ? undefined : IpAddress.parse(text.trim());
+    return this.known.last(set, () => IpAddress.parse(this.readIfThere(join(this.directory, `last_reserved_ip.${set}`))?.trim() ?? ''));
   }
 
   /** False: somebody has it. @param set the range set whose turn this was; undefined: nobody's */
@@ -87,9 +91,11 @@ export class HostLocalStore {
     } finally {
       closeSync(fd);
     }
+    this.known.add(address, owner);
     if (set === undefined) return true;
     const last = join(this.directory, `last_reserved_ip.${set}`);
     this.disk('write', last, () => overwrite(last, address.text));
+    this.known.turn(set, address);
     return true;
   }
 
@@ -99,7 +105,11 @@ export class HostLocalStore {
     this.known.forget(address.text);
   }
 
-  private addresses(): IpAddress[] {
+  private addresses(): ReadonlyMap<string, IpAddress> {
+    return this.known.addresses(() => this.readAddresses());
+  }
+
+  private readAddresses(): IpAddress[] {
     const names = this.disk('read', this.directory, () => {
       try {
         return readdirSync(this.directory);

@@ -90,25 +90,40 @@ export class Ipam {
   }
 
   private async locked<T>(directory: string, work: (store: HostLocalStore) => T): Promise<T> {
-    const known = this.#known.get(directory) ?? new KnownOwners();
-    this.#known.set(directory, known);
+    const before = this.#known.get(directory);
+    const known = before ?? new KnownOwners();
     const store = new HostLocalStore(directory, known);
-    store.make();
-    return this.lock.hold(store.lockPath, () => store.within(() => work(store)));
+    if (before === undefined) store.make();
+    this.#known.set(directory, known);
+    const hold = async (): Promise<T> => this.lock.hold(store.lockPath, () => store.within(() => work(store)));
+    try {
+      return await hold();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).path !== store.lockPath) throw error;
+      store.make(); // somebody has removed it
+      return hold();
+    }
   }
 }
 
 function take(store: HostLocalStore, set: RangeSet, index: number, owner: Owner): IpAddress {
-  const taken = store.taken();
+  const given = takeFree(store, set, index, owner);
+  if (given !== undefined) return given;
+  store.lookAgain();
+  const freed = takeFree(store, set, index, owner);
+  if (freed !== undefined) return freed;
+  const names = set.map((range) => `${range.first.text}-${range.last.text}`).join(', ');
+  throw new CanalError('IPAM', `no free address in ${names}`, { subject: store.directory });
+}
+
+function takeFree(store: HostLocalStore, set: RangeSet, index: number, owner: Owner): IpAddress | undefined {
+  const others = new Set<string>();
   let last = store.last(index);
   for (;;) {
-    const address = nextFree(set, last, taken);
-    if (address === undefined) {
-      const names = set.map((range) => `${range.first.text}-${range.last.text}`).join(', ');
-      throw new CanalError('IPAM', `no free address in ${names}`, { subject: store.directory });
-    }
-    if (store.reserve(address, owner, index)) return address;
-    taken.add(address.text); // somebody without the lock was faster
+    const taken = store.taken();
+    const address = nextFree(set, last, { has: (text) => taken.has(text) || others.has(text) });
+    if (address === undefined || store.reserve(address, owner, index)) return address;
+    others.add(address.text); // somebody without the lock, or of whom we do not know, was faster
     last = address;
   }
 }

@@ -8,7 +8,7 @@ import { inRange, type AddressRange, type RangeSet } from './range.js';
  *
  * @param taken texts of addresses in use
  */
-export function nextFree(set: RangeSet, last: IpAddress | undefined, taken: ReadonlySet<string>): IpAddress | undefined {
+export function nextFree(set: RangeSet, last: IpAddress | undefined, taken: Pick<ReadonlySet<string>, 'has'>): IpAddress | undefined {
   const start = last === undefined ? -1 : set.findIndex((range) => inRange(range, last));
   if (start < 0 || last === undefined) return firstOf(set, taken);
   const current = set[start]!;
@@ -17,7 +17,7 @@ export function nextFree(set: RangeSet, last: IpAddress | undefined, taken: Read
   return after ?? firstOf(wrapped, taken) ?? search(current, current.first, last, taken);
 }
 
-function firstOf(ranges: RangeSet, taken: ReadonlySet<string>): IpAddress | undefined {
+function firstOf(ranges: RangeSet, taken: Pick<ReadonlySet<string>, 'has'>): IpAddress | undefined {
   for (const range of ranges) {
     const found = search(range, range.first, range.last, taken);
     if (found !== undefined) return found;
@@ -25,7 +25,7 @@ function firstOf(ranges: RangeSet, taken: ReadonlySet<string>): IpAddress | unde
   return undefined;
 }
 
-function search(range: AddressRange, from: IpAddress, to: IpAddress, taken: ReadonlySet<string>): IpAddress | undefined {
+function search(range: AddressRange, from: IpAddress, to: IpAddress, taken: Pick<ReadonlySet<string>, 'has'>): IpAddress | undefined {
   for (let address = from; ; address = address.plus(1)) {
     if (!address.equals(range.gateway) && !taken.has(address.text)) return address;
     if (address.equals(to)) return undefined;
