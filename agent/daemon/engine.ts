@@ -7,7 +7,10 @@ import { setFlagsFromString } from 'node:v8';
  */
 const BUDGET = 1_000_000;
 
-/** For the whole process, from here on. */
+/**
+ * For the whole process, from here on. Instead, all is compiled by the quick compiler when it first runs (2 MB), and
+ * stays compiled though it is not run for minutes: an ADD on an idle node takes a millisecond less of processor time.
+ */
 export function optimiseLater(): void {
-  setFlagsFromString(`--interrupt-budget=${BUDGET}`);
+  for (const flag of [`--interrupt-budget=${BUDGET}`, '--always-sparkplug', '--no-flush-bytecode']) setFlagsFromString(flag);
 }
