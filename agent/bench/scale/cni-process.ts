@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { systemClock } from '../../base/clock.js';
 import { createLogger } from '../../base/log.js';
 import { EndpointStore } from '../../cni/endpoint-store.js';
@@ -17,7 +17,7 @@ export interface CniOrder extends ScaleOrder {
   readonly directory: string;
 }
 
-/** A node with the agent's CNI service, in namespaces of its own. Says `ready`; answers each line with the microseconds of processor time that it has used; ends with its input. */
+/** A node with the agent's CNI service, in namespaces of its own. Says `ready`; ends with its input. */
 async function main(order: CniOrder): Promise<void> {
   const lines = ['link set lo up', 'link add uplink type veth peer name far', `addr add ${nodeAddress(0)}/16 dev uplink`, 'link set uplink up', 'link set far up'];
   execFileSync('ip', ['-batch', '-'], { input: lines.join('\n') });
@@ -35,11 +35,7 @@ async function main(order: CniOrder): Promise<void> {
     { socket: join(order.directory, 'cni.sock'), queue: join(order.directory, 'queue'), addressDirectories: [], resultCache: join(order.directory, 'results') },
   );
   process.stdout.write('ready\n');
-  for await (const line of createInterface({ input: process.stdin })) {
-    void line;
-    const { user, system } = process.cpuUsage();
-    process.stdout.write(`${user + system}\n`);
-  }
+  await once(process.stdin.resume(), 'end');
   await cni.close();
   await node.close();
 }

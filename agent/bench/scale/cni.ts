@@ -2,7 +2,6 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CanalError } from '../../base/errors.js';
 import { cgroupRoot, destroyCgroup, makeCgroup } from '../../lab/machine/cgroup.js';
@@ -33,6 +32,8 @@ export interface CniOptions {
   readonly plugins: string;
 }
 
+/** The agent's cgroup, beside those of the plugins. */
+const AGENT = 'agent';
 /** What the agent does on after an ADD has answered is of the ADD. */
 const AFTER_MS = 200;
 const SIZE = { localPods: 0, namespaces: 10, policies: 50, cidrs: 50, services: 100, nodes: 10 };
@@ -78,8 +79,6 @@ function spread(values: readonly number[]): [median: number, p99: number] {
 
 /** A node with an agent, one without for each other contender, and empty network namespaces to attach to them. */
 class CniBench {
-  readonly #answers: AsyncIterator<string>;
-
   private constructor(
     private readonly options: CniOptions,
     private readonly directory: string,
@@ -88,24 +87,26 @@ class CniBench {
     /** Of the contenders without an agent. */
     private readonly nodes: ReadonlyMap<CniContender, ChildProcess>,
     private readonly pods: readonly ChildProcess[],
-  ) {
-    this.#answers = createInterface({ input: agent.stdout! })[Symbol.asyncIterator]();
-  }
+  ) {}
 
   static async start(options: CniOptions): Promise<CniBench> {
     const directory = mkdtempSync(join(tmpdir(), 'canal-bench-cni-'));
     const cgroup = join(cgroupRoot(), `canal-bench-cni-${process.pid}`);
-    for (const contender of CNI_CONTENDERS) makeCgroup(join(cgroup, contender));
+    for (const member of [...CNI_CONTENDERS, AGENT]) makeCgroup(join(cgroup, member));
     const count = Math.max(options.pods, options.together);
     const order: CniOrder = { size: { ...SIZE, pods: count, localPods: 0 }, changes: 0, eventRate: 0, eventSeconds: 0, bpffs: '/sys/fs/bpf', memoryGb: 16, directory };
-    const script = 'mount -t bpf bpf /sys/fs/bpf && exec "$0" "$@"';
+    const script = 'echo $$ >"$0" && mount -t bpf bpf /sys/fs/bpf && exec "$@"';
     const self = [...process.execArgv, join(import.meta.dirname, 'cni-process.js'), JSON.stringify(order)];
-    const agent = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script, process.execPath, ...self], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const agent = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', script, join(cgroup, AGENT, 'cgroup.procs'), process.execPath, ...self], { stdio: ['pipe', 'pipe', 'inherit'] });
     const others = CNI_CONTENDERS.filter((contender) => contender !== 'canal');
     const nodes = new Map(await Promise.all(others.map(async (contender) => [contender, await holdNamespace()] as const)));
     const pods = await Promise.all(Array.from({ length: count }, holdNamespace));
     const bench = new CniBench(options, directory, cgroup, agent, nodes, pods);
-    if ((await bench.#answers.next()).value !== 'ready') {
+    const ready = await new Promise<boolean>((resolve) => {
+      agent.stdout.once('data', () => resolve(true));
+      agent.once('exit', () => resolve(false));
+    });
+    if (!ready) {
       await bench.close();
       throw new CanalError('KERNEL', 'the agent of the measurement did not start');
     }
@@ -114,12 +115,12 @@ class CniBench {
 
   /** One command for each of these pods, all at once. */
   async measured(contender: CniContender, verb: 'ADD' | 'DEL', pods: readonly number[]): Promise<Taken> {
-    const before = await this.#cpuUs(contender);
+    const before = this.#cpuUs(contender);
     const startMs = performance.now();
     await Promise.all(pods.map((pod) => this.#run(contender, verb, pod)));
     const wallMs = performance.now() - startMs;
     if (contender === 'canal') await sleep(AFTER_MS);
-    return { wallMs, cpuMs: ((await this.#cpuUs(contender)) - before) / 1000 };
+    return { wallMs, cpuMs: (this.#cpuUs(contender) - before) / 1000 };
   }
 
   async close(): Promise<void> {
@@ -133,11 +134,8 @@ class CniBench {
   }
 
   /** Of the plugin's processes, and for canal of the agent. */
-  async #cpuUs(contender: CniContender): Promise<number> {
-    const used = Number(/^usage_usec (\d+)/m.exec(readFileSync(join(this.cgroup, contender, 'cpu.stat'), 'utf8'))![1]);
-    if (contender !== 'canal') return used;
-    this.agent.stdin!.write('\n');
-    return used + Number((await this.#answers.next()).value);
+  #cpuUs(contender: CniContender): number {
+    return (contender === 'canal' ? [contender, AGENT] : [contender]).reduce((sum, member) => sum + usedUs(join(this.cgroup, member)), 0);
   }
 
   async #run(contender: CniContender, verb: 'ADD' | 'DEL', pod: number): Promise<void> {
@@ -179,6 +177,8 @@ async function holdNamespace(): Promise<ChildProcess> {
   if (!there) throw new CanalError('KERNEL', 'a network namespace of the measurement cannot be made');
   return holder;
 }
+
+const usedUs = (cgroup: string): number => Number(/^usage_usec (\d+)/m.exec(readFileSync(join(cgroup, 'cpu.stat'), 'utf8'))![1]);
 
 /** All in the same network namespace of a pod. */
 const IFNAMES: Readonly<Record<CniContender, string>> = { nothing: 'none', canal: 'eth0', ptp: 'eth1', bridge: 'eth2' };
