@@ -72,7 +72,12 @@ export class ApplyLoop {
     this.ledgers = createLedgers(kernel.tables);
     this.#wishes = new Wishes(this.ledgers, kernel.families);
     this.#reconciler = new Reconciler(Object.values(this.ledgers), kernel.epoch, () => clock.monotonic());
-    this.#watch = new KernelWatch({ kernel, clock, podPrefix: options.settings.interfacePrefix, invalidate: (tables, devices) => this.#reconciler.invalidate(tables, devices), tell: (table, told) => this.#reconciler.tell(table, told) });
+    this.#watch = new KernelWatch({
+      kernel, clock, podPrefix: options.settings.interfacePrefix,
+      invalidate: (tables, devices) => this.#reconciler.invalidate(tables, devices),
+      tell: (table, told) => this.#reconciler.tell(table, told),
+      compare: (table, signal) => this.#reconciler.compare(table, breather(clock, signal)),
+    });
     this.#scheduler = new Scheduler(() => Promise.resolve(this.applyNow()), clock);
     this.record = new ApplyRecord(options.log, clock);
     const { nodeName, services: enabled, lbAlgorithm: algorithm, maglevTableSize: tableSize } = options.settings;
@@ -224,3 +229,21 @@ export class ApplyLoop {
 }
 
 const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_outside', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
+
+/** Longest that a comparison works without letting others, and then for how long. */
+const WORK_MS = 3;
+const REST_MS = 5;
+/** Rows in between are not worth a look at the clock. */
+const ROWS = 64;
+
+/** For work that nobody waits for. The answer is false when the signal aborts. */
+function breather(clock: Clock, signal: AbortSignal): () => Promise<boolean> | undefined {
+  let [rows, sinceMs] = [0, clock.monotonic()];
+  return () => {
+    if (++rows % ROWS !== 0 || clock.monotonic() - sinceMs < WORK_MS) return undefined;
+    return clock.sleep(REST_MS, signal).then(() => {
+      sinceMs = clock.monotonic();
+      return !signal.aborted;
+    });
+  };
+}

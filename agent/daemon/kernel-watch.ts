@@ -1,15 +1,14 @@
 import type { Clock } from '../base/clock.js';
 import { addNotice, ANY_DEVICE, type Change } from '../kernel/monitor.js';
-import type { TableName } from '../reconcile/order.js';
+import { TABLES, type TableName } from '../reconcile/order.js';
 import { kernelFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
 import type { ToldRow } from '../reconcile/table.js';
 import type { NodeKernel } from './node-kernel.js';
+import { RelistPlan } from './relist-plan.js';
 import type { TableNews } from './told-rows.js';
 
 /** What the kernel gives no notice of is looked at this often. */
 const LOOK_MS = 500;
-/** Everything is listed anew this often, whatever the notices say. */
-const RELIST_MS = 60_000;
 
 /** What may have changed when the kernel says so: setting a device down takes routes, neighbours and FDB with it, without a word. */
 const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
@@ -28,9 +27,11 @@ export interface KernelWatchOptions {
   /** Of pods' host devices. */
   readonly podPrefix: string;
   /** What is known of these tables, on these devices, does not count any more; all devices, all tables where they are not named. */
-  readonly invalidate: (tables?: readonly TableName[], devices?: ReadonlySet<number>) => void;
+  readonly invalidate: (tables: readonly TableName[], devices?: ReadonlySet<number>) => void;
   /** Whether a row that the kernel tells of is other than is known. */
   readonly tell: (table: TableName, told: ToldRow) => boolean;
+  /** Whether a long table still holds what is known of it; undefined: it is quicker to list it. */
+  readonly compare: (table: TableName, signal: AbortSignal) => Promise<boolean> | undefined;
 }
 
 /** What compile is to know of the kernel. */
@@ -51,7 +52,11 @@ export class KernelWatch {
   #doubtful = true;
   #routesMoved = true;
   #moved = true;
-  #relistAtMs = 0;
+  readonly #relists = new RelistPlan<TableName | 'devices'>(['devices', ...TABLES]);
+  /** Tables that turned out to hold something else. */
+  readonly #strange = new Set<TableName>();
+  readonly #comparing = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
   /** Notices since the last look. */
   readonly #heard = new Map<Change, Set<number>>();
   /** Devices of routes that are not ours. */
@@ -89,8 +94,7 @@ export class KernelWatch {
   /** Takes note of what the kernel says has changed. @returns tables to compare where nothing else has changed */
   look(): readonly TableName[] {
     this.#listen();
-    const { clock, kernel, invalidate } = this.options;
-    const nowMs = clock.monotonic();
+    const { invalidate } = this.options;
     const touched = new Set<TableName>(this.#news);
     this.#news.clear();
     for (const [change, devices] of this.#heard) {
@@ -100,11 +104,9 @@ export class KernelWatch {
     this.#noteFacts();
     this.#heard.clear();
     this.#rerouted.clear();
-    if (nowMs >= this.#relistAtMs) {
-      this.#relistAtMs = nowMs + RELIST_MS;
-      kernel.relist();
-      this.forget();
-      invalidate();
+    for (const table of this.#relist()) {
+      touched.add(table);
+      invalidate([table]);
     }
     return [...touched];
   }
@@ -120,8 +122,36 @@ export class KernelWatch {
       signal.removeEventListener('abort', end);
       end();
       this.#listen();
-      if (this.#heard.size + this.#news.size + this.#rerouted.size > 0 || clock.monotonic() >= this.#relistAtMs) onHeard();
+      if (this.#heard.size + this.#news.size + this.#rerouted.size + this.#strange.size > 0 || clock.monotonic() >= this.#relists.nextMs) onHeard();
     }
+    this.#stop.abort();
+    await Promise.all(this.#comparing);
+  }
+
+  /** What is to be listed now. Long tables are compared in the meantime, and only those that hold something else are. */
+  #relist(): readonly TableName[] {
+    const { clock, kernel, compare } = this.options;
+    const tables = [...this.#strange];
+    this.#strange.clear();
+    for (const due of this.#relists.take(clock.monotonic())) {
+      if (due === 'devices') {
+        kernel.relist();
+        this.forget();
+        continue;
+      }
+      const same = compare(due, this.#stop.signal);
+      if (same === undefined) tables.push(due);
+      else this.#await(due, same);
+    }
+    return tables;
+  }
+
+  #await(table: TableName, same: Promise<boolean>): void {
+    const compared = same.catch(() => false).then((so) => {
+      if (!so) this.#strange.add(table);
+      this.#comparing.delete(compared);
+    });
+    this.#comparing.add(compared);
   }
 
   #noteFacts(): void {

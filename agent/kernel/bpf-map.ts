@@ -1,7 +1,7 @@
 import { CanalError } from '../base/errors.js';
 import { mapInfo } from './pins.js';
 import { viewOf, type Codec } from './codec.js';
-import { kernelError, native, nativeResult } from './library.js';
+import { kernelError, native, nativeResult, nativeResultAsync } from './library.js';
 import type { WriteCounter } from './write-counter.js';
 
 const ENOENT = 2;
@@ -45,6 +45,21 @@ export class BpfMap<Key, Value> {
       };
     }
     return rows;
+  }
+
+  /** The same as at some moment since the call, read in a worker thread; each is decoded when it is asked for. */
+  async listLater(): Promise<Iterable<{ readonly key: Key; readonly value: Value }>> {
+    const opened = this.opened();
+    if (opened === undefined) return [];
+    const done = Buffer.alloc(4);
+    for (let capacity = this.roomy(); ; ) {
+      const keys = Buffer.allocUnsafe(capacity * this.keyCodec.size);
+      const values = Buffer.allocUnsafe(capacity * opened.valueStride);
+      const count = await nativeResultAsync('canal_map_dump', this.name, opened.fd, keys, values, capacity, done);
+      if (count >= 0) return this.decoded(keys, values, count, opened.valueStride);
+      if (count !== -ENOSPC) throw kernelError('map dump', this.name, -count);
+      capacity = Math.max(done.readUInt32LE(0), capacity + 1);
+    }
   }
 
   /** How many rows there are, none of which is decoded. */
@@ -132,7 +147,7 @@ export class BpfMap<Key, Value> {
     const opened = this.opened();
     if (opened === undefined) return { keys: NO_BYTES, values: NO_BYTES, count: 0, perCpu: false, valueStride: 0 };
     const { fd, perCpu, valueStride } = opened;
-    for (let capacity = this.lastCount + (this.lastCount >> 2) + 64; ; ) {
+    for (let capacity = this.roomy(); ; ) {
       const keys = Buffer.allocUnsafe(capacity * this.keyCodec.size);
       const values = Buffer.allocUnsafe(capacity * valueStride);
       const count = nativeResult('canal_map_dump', fd, keys, values, capacity, this.done);
@@ -143,6 +158,16 @@ export class BpfMap<Key, Value> {
       if (count !== -ENOSPC) throw kernelError('map dump', this.name, -count);
       capacity = Math.max(this.done.readUInt32LE(0), capacity + 1);
     }
+  }
+
+  private *decoded(keys: Buffer, values: Buffer, count: number, valueStride: number): Generator<{ readonly key: Key; readonly value: Value }> {
+    const [keyView, valueView] = [viewOf(keys), viewOf(values)];
+    for (let i = 0; i < count; i++) yield { key: this.keyCodec.read(keyView, i * this.keyCodec.size), value: this.valueCodec.read(valueView, i * valueStride) };
+  }
+
+  /** For as many rows as the last time, and some. */
+  private roomy(): number {
+    return this.lastCount + (this.lastCount >> 2) + 64;
   }
 
   private there(): Opened {

@@ -104,11 +104,16 @@ export function nativeResult(name: NativeFunction, ...args: NativeArgument[]): n
 
 /** The same in a worker thread, for calls that wait for the kernel (pods: RCU, address detection). */
 export async function nativeAsync(name: NativeFunction, subject: string, ...args: NativeArgument[]): Promise<number> {
-  const result = await callOf(name).async(args).catch((cause: unknown) => {
-    throw new CanalError('INTERNAL', `${name} did not run`, { subject, cause });
-  });
+  const result = await nativeResultAsync(name, subject, ...args);
   if (result < 0) throw kernelError(name, subject, -result);
   return result;
+}
+
+/** The same, answering what the function returned. */
+export async function nativeResultAsync(name: NativeFunction, subject: string, ...args: NativeArgument[]): Promise<number> {
+  return callOf(name).async(args).catch((cause: unknown) => {
+    throw new CanalError('INTERNAL', `${name} did not run`, { subject, cause });
+  });
 }
 
 /** CanalError('KERNEL') for an errno; `what` says what was tried. */

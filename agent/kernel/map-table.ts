@@ -41,6 +41,11 @@ export class MapTable<Key, Row, K, V> implements Table<Key, Row> {
     return rows;
   }
 
+  async listLater(): Promise<Iterable<{ readonly key: Key; readonly row: Row }>> {
+    const dumps = await Promise.all(Array.from(this.maps, async ([family, map]) => [family, await map.listLater()] as const));
+    return this.#decoded(dumps);
+  }
+
   keyText(key: Key): string {
     return this.schema.keyText(key);
   }
@@ -66,6 +71,10 @@ export class MapTable<Key, Row, K, V> implements Table<Key, Row> {
       (key) => key,
       (map, part) => map.remove(part.map((key) => this.schema.encodeKey(key)), (i) => this.keyText(part[i]!)),
     );
+  }
+
+  *#decoded(dumps: readonly (readonly [Family, Iterable<{ readonly key: K; readonly value: V }>])[]): Generator<{ readonly key: Key; readonly row: Row }> {
+    for (const [family, raws] of dumps) for (const { key, value } of raws) yield { key: this.schema.decodeKey(key, family), row: this.schema.decodeRow(value) };
   }
 
   /** Hands each family's items to its map, in order, and puts the outcomes back where the items were. */

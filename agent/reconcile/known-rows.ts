@@ -22,6 +22,8 @@ export class KnownRows<Key, Row> {
   #byDevice: RowIndex<number> | undefined;
   #referred = new TokenCounts();
   #groups = new RowIndex<unknown>();
+  /** Keys that were written while a comparison is under way. */
+  #written: Set<string> | undefined;
 
   constructor(
     private readonly table: Table<Key, Row>,
@@ -72,6 +74,7 @@ export class KnownRows<Key, Row> {
 
   /** The kernel has the row now, or has none. */
   store(text: string, row: Keyed<Key, Row> | undefined): void {
+    this.#written?.add(text);
     const before = this.#rows!.get(text);
     if (before !== undefined) this.#drop(text, before);
     if (row === undefined) {
@@ -81,6 +84,38 @@ export class KnownRows<Key, Row> {
     this.#rows!.set(text, row);
     this.#file(text, row);
     this.#byDevice?.add(this.#device(row), text);
+  }
+
+  /**
+   * Whether the kernel has what is known, not a row more or less; rows that are written meanwhile are not looked at.
+   * One comparison at a time.
+   * @param pause asked row by row whether to wait; false: nobody wants to know any more
+   * @returns true also where it has been listed anew meanwhile. @throws what the table's `listLater` throws
+   */
+  async compare(pause: () => Promise<boolean> | undefined): Promise<boolean> {
+    const rows = this.#rows;
+    const written = (this.#written = new Set<string>());
+    try {
+      const seen = new Set<Keyed<Key, Row>>();
+      const there = await this.table.listLater!();
+      if (this.#rows !== rows) return true;
+      for (const { key, row } of there) {
+        const paused = pause();
+        if (paused !== undefined && (!(await paused) || this.#rows !== rows)) return true;
+        const text = this.table.keyText(key);
+        const known = rows!.get(text);
+        if (known !== undefined && this.table.equal(row, known.row)) seen.add(known);
+        else if (!written.has(text)) return false;
+      }
+      for (const [text, row] of rows!) {
+        const paused = pause();
+        if (paused !== undefined && (!(await paused) || this.#rows !== rows)) return true;
+        if (!seen.has(row) && !written.has(text)) return false;
+      }
+      return true;
+    } finally {
+      this.#written = undefined;
+    }
   }
 
   /** Whether a row refers to it. */

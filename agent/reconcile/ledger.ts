@@ -8,6 +8,9 @@ import { TokenCounts } from './token-counts.js';
 /** Whose idea a step was: the wish changed, or the kernel did behind our back. */
 export type Cause = 'wanted' | 'mended';
 
+/** Rows from which on a table is long: listing fewer takes some milliseconds. */
+const LONG = 2000;
+
 /** A ledger with its types forgotten, as the reconciler sees it. Keys are canonical texts. */
 export interface AnyLedger {
   readonly name: string;
@@ -19,6 +22,8 @@ export interface AnyLedger {
   /** See {@link KnownRows.tell}. */
   tell(told: ToldRow): boolean;
   refresh(): void;
+  /** Whether the kernel has what is known, asked without holding anything up; undefined: listing it takes no time. */
+  compare(pause: () => Promise<boolean> | undefined): Promise<boolean> | undefined;
   changes(): Changes;
   cause(key: string, verb: 'upsert' | 'remove'): Cause;
   resting(key: string, verb: 'upsert' | 'remove', nowMs: number): boolean;
@@ -149,6 +154,10 @@ export class Ledger<Key, Row> implements AnyLedger {
     const looked = this.#known.refresh();
     if (looked === undefined) this.#suspects = undefined;
     else for (const text of looked) this.#suspects?.add(text);
+  }
+
+  compare(pause: () => Promise<boolean> | undefined): Promise<boolean> | undefined {
+    return this.table.listLater === undefined || (this.size ?? 0) < LONG ? undefined : this.#known.compare(pause);
   }
 
   changes(): Changes {

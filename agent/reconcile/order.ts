@@ -77,3 +77,6 @@ export const ORDER: readonly Phase[] = [
   gone('canal_outside', 'a device that led outside: its flows have their addresses in rows of their own'),
   gone('attachment', 'a program that is not wanted any more, on a device that has nothing left to guard'),
 ];
+
+/** All of them. */
+export const TABLES: readonly TableName[] = [...new Set(ORDER.map(({ table }) => table))];

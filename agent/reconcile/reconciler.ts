@@ -44,6 +44,11 @@ export class Reconciler {
     return this.#ledgers.get(name)?.tell(told) === true;
   }
 
+  /** See {@link AnyLedger.compare}. */
+  compare(name: TableName, pause: () => Promise<boolean> | undefined): Promise<boolean> | undefined {
+    return this.#ledgers.get(name)?.compare(pause);
+  }
+
   /** Rows in the kernel by table, as last known. */
   sizes(): ReadonlyMap<string, number> {
     return new Map([...this.#ledgers].map(([name, ledger]) => [name, ledger.size ?? 0]));

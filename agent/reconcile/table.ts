@@ -25,6 +25,8 @@ export interface Table<Key, Row> {
   readonly name: string;
   /** Rows of ours in the kernel now. */
   list(): Map<string, { readonly key: Key; readonly row: Row }>;
+  /** The same as they were at some moment since the call, read beside the event loop and decoded row by row as asked for; there where tables get long. */
+  listLater?(): Promise<Iterable<{ readonly key: Key; readonly row: Row }>>;
   /** The same of some devices only, for tables whose rows lie on devices: what a notice about these is worth looking at. Undefined: only `list` can tell. */
   listOn?(devices: ReadonlySet<number>): Map<string, { readonly key: Key; readonly row: Row }> | undefined;
   /** ifindex of the device that a row lies on; there where `listOn` is. */

@@ -81,7 +81,7 @@ class Books {
       devices: () => this.book.links().map(({ ifindex, name, mtu, kind, mac }) => ({ ifindex, name, mtu, up: true, kind, mac: String(mac) })),
       addresses: () => [], families: new Set([4]), relist: () => this.book.forget(),
     } as unknown as NodeKernel;
-    this.watch = new KernelWatch({ kernel, clock: new ManualClock(), podPrefix: 'cali', invalidate: (tables, devices) => this.reconciler.invalidate(tables, devices), tell: (table, told) => this.reconciler.tell(table, told) });
+    this.watch = new KernelWatch({ kernel, clock: new ManualClock(), podPrefix: 'cali', invalidate: (tables, devices) => this.reconciler.invalidate(tables, devices), tell: (table, told) => this.reconciler.tell(table, told), compare: () => undefined });
     this.watch.look();
     this.watch.see();
   }

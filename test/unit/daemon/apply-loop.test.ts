@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { IpAddress } from '../../../agent/base/address.js';
 import { endpoint, node, NODES, pod, policy, snapshot, World } from './world.js';
 
 const PODS = [pod('a', '10.42.0.2'), pod('b', '10.42.0.3')];
@@ -210,6 +211,35 @@ describe('the uplink', () => {
     world.apply();
     expect(programs(world)).toEqual(BOTH);
     expect([...world.kernel.tables.attachments.rows.values()].filter(({ row }) => row.device === 'eth0').map(({ row }) => row.ifindex)).toEqual([3, 3]);
+  });
+});
+
+describe('a long table', () => {
+  const MANY = Array.from({ length: 2100 }, (_, i) => pod(`m${i}`, `10.43.${i >> 8}.${i & 255}`, 'two', { app: 'a' }));
+
+  it('is compared beside the loop each minute, not listed by an apply, and only where it holds something else it is', async () => {
+    const world = withPods();
+    const { peers } = world.kernel.tables;
+    let [lists, comparisons] = [0, 0];
+    const list = peers.list.bind(peers);
+    peers.list = () => (lists++, list());
+    const listLater = (): Promise<Iterable<{ key: IpAddress; row: bigint }>> => (comparisons++, Promise.resolve([...peers.rows.values()]));
+    Object.assign(peers, { listLater });
+    world.apply(snapshot({ pods: [...PODS, ...MANY], policies: [policy('b', 'a')] }));
+    const minute = async (): Promise<void> => {
+      await world.clock.advance(60_000);
+      world.apply();
+      await new Promise(setImmediate); // until the comparison is over
+      world.apply();
+    };
+    await minute();
+    expect([lists, comparisons]).toEqual([1, 1]);
+    const [[text, lost]] = [...peers.rows] as [[string, { key: IpAddress; row: bigint }]];
+    peers.rows.delete(text);
+    await minute();
+    expect([lists, comparisons]).toEqual([2, 2]);
+    expect(peers.rows.get(text)).toEqual(lost);
+    expect(world.loop.record.mended.get('canal_peer')).toBe(1);
   });
 });
 

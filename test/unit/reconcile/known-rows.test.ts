@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { KnownRows } from '../../../agent/reconcile/known-rows.js';
 import type { Keyed } from '../../../agent/reconcile/diff.js';
 import { FakeTable } from '../../support/fake-table.js';
@@ -67,4 +67,82 @@ it('lists all of a table that cannot tell what lies on a device', () => {
   known.forget(new Set([7]));
   expect(known.refresh()).toBeUndefined();
   expect([...known.rows!.keys()]).toEqual(['a']);
+});
+
+/** A table that is read beside the loop, a row at a time. */
+class LongTable extends FakeTable<string, number> {
+  /** Called between the call and the moment that the answer tells of, and after it. */
+  before = (): void => undefined;
+  after = (): void => undefined;
+
+  constructor() {
+    super({ name: 'long' });
+    for (let i = 0; i < 40; i++) this.rows.set(`k${i}`, { key: `k${i}`, row: i });
+  }
+
+  async listLater(): Promise<Iterable<Keyed<string, number>>> {
+    await Promise.resolve();
+    this.before();
+    const now = [...this.rows.values()];
+    this.after();
+    return now;
+  }
+}
+
+describe('a comparison beside the loop', () => {
+  const pause = (): undefined => undefined;
+  const start = (): { table: LongTable; known: KnownRows<string, number> } => {
+    const table = new LongTable();
+    const known = new KnownRows<string, number>(table);
+    known.refresh();
+    return { table, known };
+  };
+
+  it.each([
+    ['has a row more', (table: LongTable) => table.rows.set('stray', { key: 'stray', row: 1 })],
+    ['has a row less', (table: LongTable) => table.rows.delete('k7')],
+    ['has another row', (table: LongTable) => table.rows.set('k7', { key: 'k7', row: 8 })],
+  ])('sees that the kernel %s', async (_what, change) => {
+    const { table, known } = start();
+    expect(await known.compare(pause)).toBe(true);
+    change(table);
+    expect(await known.compare(pause)).toBe(false);
+    known.forget();
+    known.refresh();
+    expect(await known.compare(pause)).toBe(true);
+  });
+
+  it('is not misled by what is written while it goes on, and still sees what somebody else did', async () => {
+    console.log(`seed ${seed}`);
+    let state = seed;
+    const random = (below: number): number => ((state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 8) % below;
+    for (let turn = 0; turn < 300; turn++) {
+      const { table, known } = start();
+      const write = (): void => {
+        const key = `k${random(60)}`;
+        const row = random(2) === 0 ? undefined : { key, row: random(1000) };
+        if (row === undefined) table.rows.delete(key);
+        else table.rows.set(key, row);
+        known.store(key, row);
+      };
+      const writes = (): void => {
+        for (let n = random(4); n > 0; n--) write();
+      };
+      const tampered = random(2) === 0;
+      if (tampered) table.rows.delete(`k${random(40)}`);
+      [table.before, table.after] = [writes, writes];
+      const lost = [...known.rows!.keys()].filter((key) => !table.rows.has(key));
+      const same = await known.compare(() => (random(5) === 0 ? Promise.resolve().then(() => (writes(), true)) : undefined));
+      const mended = lost.every((key) => table.rows.has(key) || !known.rows!.has(key));
+      expect(same, `turn ${turn}`).toBe(!tampered || mended);
+    }
+  });
+
+  it('ends without an answer that matters when nobody wants it any more, or all was listed anew', async () => {
+    const { table, known } = start();
+    table.rows.delete('k3');
+    expect(await known.compare(() => Promise.resolve(false))).toBe(true);
+    table.after = () => known.forget();
+    expect(await known.compare(pause)).toBe(true);
+  });
 });
