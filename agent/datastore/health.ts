@@ -43,6 +43,9 @@ export interface DatastoreHealth {
 /** Said by what stands before an API server that does not answer. */
 const GATEWAY = new Set([502, 503, 504]);
 
+/** Whether the API server itself has answered, though not with what was asked. */
+export const isAnswer = (error: unknown): boolean => error instanceof ApiError && error.status !== undefined && !GATEWAY.has(error.status);
+
 /** Reasons of one outage that are logged; more would be texts that vary. */
 const MAX_REASONS = 5;
 
@@ -91,7 +94,7 @@ export class Contact {
    * another resource has one; an error that was answered is the resource's own.
    */
   async sleep(ms: number, error: unknown, signal: AbortSignal): Promise<void> {
-    if (error instanceof ApiError && error.status !== undefined && !GATEWAY.has(error.status)) return this.#clock.sleep(ms, signal);
+    if (isAnswer(error)) return this.#clock.sleep(ms, signal);
     const sleeper = new AbortController();
     this.#asleep.add(sleeper);
     await this.#clock.sleep(ms, AbortSignal.any([signal, sleeper.signal]));

@@ -3,7 +3,7 @@ import { ApiError, fromStatus, isExpired } from './api-error.js';
 import { Backoff } from './backoff.js';
 import type { KubeClient, WatchEvent } from './client.js';
 import { fields, text, type Decoder } from './decode/field.js';
-import type { Contact, ReflectorHealth, ReflectorState } from './health.js';
+import { isAnswer, type Contact, type ReflectorHealth, type ReflectorState } from './health.js';
 import type { Resource } from './resource.js';
 import type { Sink } from './sink.js';
 import { openWatch } from './watch-session.js';
@@ -51,6 +51,8 @@ export class Reflector<T> {
   #refusedWatches = 0;
   /** Whether the server answered the attempt that failed last. */
   #answered = true;
+  /** Whether the server has answered since it was lost. */
+  #heard = false;
   #lists = 0;
   #watches = 0;
   #events = 0;
@@ -205,6 +207,11 @@ export class Reflector<T> {
       this.#version = '';
     }
     this.#answered = error instanceof ApiError && error.status !== undefined;
+    // The first answer of an outage, though a refusal (a server that starts does not know yet who may what): the waits grew for want of any.
+    if (!this.#heard && isAnswer(error)) {
+      this.#heard = true;
+      this.#backoff.reset();
+    }
     contact.failed(resource.plural, error);
     this.#state = 'waiting';
     const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
@@ -223,6 +230,7 @@ export class Reflector<T> {
     this.#touch();
     if (this.#backoff.failures === 0) return;
     this.#backoff.reset();
+    this.#heard = false;
     this.#lastError = '';
     this.#options.contact.good(this.#options.resource.plural);
   }

@@ -280,6 +280,24 @@ describe('an API server that is away', () => {
     await until(() => api.count('list') === 2);
   });
 
+  it('is asked again soon where its first answer after an outage is a refusal, as of one that starts, and less and less often where it goes on', async () => {
+    begin(() => 0.999);
+    await watching();
+    await api.stop();
+    await until(() => reflector.health().failures >= 8, clock, 1_000);
+    for (let i = 0; i < 7; i++) api.faults.push({ on: 'watch', do: 'answer', status: 403 });
+    await api.start();
+    const before = api.count('watch');
+    const at: number[] = [];
+    await until(() => {
+      if (api.count('watch') > before + at.length) at.push(clock.monotonic());
+      return api.watching === 1;
+    }, clock, 100);
+    const gaps = at.slice(1).map((t, i) => t - at[i]!);
+    expect(gaps[0]).toBeLessThan(1_500);
+    expect(gaps[5]).toBeGreaterThan(14_000);
+  });
+
   it('is not asked again before the time it names in Retry-After', async () => {
     api.faults.push({ on: 'list', do: 'answer', status: 429, headers: { 'retry-after': '20' } });
     begin();
