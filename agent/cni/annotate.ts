@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { CONTAINER_ID, POD_IP, POD_IPS } from '../datastore/decode/pod.js';
@@ -45,7 +46,9 @@ export class PodAnnotations implements PodAnnotator {
     private readonly api: PodApi,
     private readonly clock: Clock,
     private readonly log: Logger,
-  ) {}
+  ) {
+    setMaxListeners(0, this.stopping.signal); // every pod whose write failed waits on it
+  }
 
   attached(endpoint: Endpoint): void {
     this.blanked.delete(endpoint.containerId);
