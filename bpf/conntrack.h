@@ -102,6 +102,17 @@ static __always_inline __u32 flow_destination_ifindex(const struct canal_flow *f
 	return packet->flags & PACKET_SOURCE_IS_B ? flow->ifindex_a : flow->ifindex_b;
 }
 
+// TCP flags that the packet's destination has sent.
+static __always_inline __u8 flow_destination_tcp(const struct canal_flow *flow, const struct packet *packet)
+{
+	return packet->flags & PACKET_SOURCE_IS_B ? flow->tcp_a : flow->tcp_b;
+}
+
+static __always_inline __u8 flow_source_tcp(const struct canal_flow *flow, const struct packet *packet)
+{
+	return packet->flags & PACKET_SOURCE_IS_B ? flow->tcp_b : flow->tcp_a;
+}
+
 static __always_inline bool flow_is_original(const struct canal_flow *flow, const struct packet *packet)
 {
 	return !(flow->flags & FLOW_ORIGIN_B) == !(packet->flags & PACKET_SOURCE_IS_B);
@@ -162,9 +173,9 @@ static __noinline int flow_tcp(struct packet *packet, struct canal_flow *flow)
 		return 0;
 	closed = flow_closed(flow->tcp_a, flow->tcp_b);
 	if (packet->flags & PACKET_SOURCE_IS_B)
-		flow->tcp_b |= packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
+		flow->tcp_b |= packet->tcp_flags & TCP_KEPT;
 	else
-		flow->tcp_a |= packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
+		flow->tcp_a |= packet->tcp_flags & TCP_KEPT;
 	if (!closed && !(packet->flags & PACKET_NEW) && flow_closed(flow->tcp_a, flow->tcp_b))
 		return flow_demote(packet, flow);
 	return 0;
@@ -187,7 +198,7 @@ static __always_inline void flow_touch(struct packet *packet, struct canal_flow 
 	}
 	if (flow->seen_s != packet->now_s) // spares a cache line that both CPUs read
 		flow->seen_s = packet->now_s;
-	if (packet->tcp_flags & ~seen & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK))
+	if (packet->tcp_flags & ~seen & TCP_KEPT)
 		flow_tcp(packet, flow);
 	// A refusal is no answer worth a place among the established.
 	if (!(flow->flags & FLOW_REPLIED) && !flow_is_original(flow, packet) && !(packet->tcp_flags & TCP_RST))

@@ -65,6 +65,22 @@ static __always_inline bool from_pod_asks(const struct packet *packet, const str
 	return !flow || (packet->flags & PACKET_NEW && flow_is_original(flow, packet));
 }
 
+#if CANAL_FAMILY == 4
+// Is the pod's end of this connection a socket of its own? Once known, the flow
+// knows it: what comes for it is not passed on (vxlan_arrive.h).
+static __always_inline bool from_pod_own(const struct __sk_buff *skb, const struct packet *packet, const struct canal_flow *flow)
+{
+	struct bpf_sock *socket;
+
+	if (packet->protocol != IPPROTO_TCP || (flow && flow_source_tcp(flow, packet) & TCP_OWN))
+		return false;
+	socket = skb->sk; // none behind what the pod forwards
+	if (socket)
+		socket = bpf_sk_fullsock(socket);
+	return socket && socket->protocol == IPPROTO_TCP && socket->type == SOCK_STREAM;
+}
+#endif
+
 static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)
 {
 	struct decision found = {};
@@ -97,6 +113,10 @@ static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *pac
 			flow = nat_flow(packet);
 		}
 	}
+#if CANAL_FAMILY == 4
+	if (from_pod_own(skb, packet, flow))
+		packet->tcp_flags |= TCP_OWN;
+#endif
 	reason = track(skb, packet, flow, &found, HOOK_FROM_POD);
 	if (reason)
 		return drop(skb, packet, reason);

@@ -80,6 +80,8 @@ static __always_inline int overlay_judge(struct __sk_buff *skb, struct packet *p
 		flow = flow_find(packet);
 		known = flow && flow_destination_ifindex(flow, packet) && !flow_source_ifindex(flow, packet);
 	}
+	if (packet->flags & PACKET_JOINED && !(known && flow_destination_tcp(flow, packet) & TCP_OWN))
+		return OVERLAY_STACK;
 	if (!known && overlay_is_local(&packet->source, false))
 		return DROP_OVERLAY_SOURCE;
 	if (packet->flags & OVERLAY_SPECIAL || !forward_fits(packet, config))

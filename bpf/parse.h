@@ -61,7 +61,7 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *packe
 	packet->source_port_be = tcp.source;
 	packet->destination_port_be = tcp.destination;
 	packet->policy_port_be = tcp.destination;
-	packet->tcp_flags = tcp.flags;
+	packet->tcp_flags = tcp.flags & ~TCP_OWN;
 	length = (tcp.offset >> 4) * 4;
 	if (length < 20 || packet->transport + length > packet->end)
 		return DROP_UNPARSED;

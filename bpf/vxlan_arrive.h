@@ -30,10 +30,10 @@ static __always_inline bool vxlan_strip(struct __sk_buff *skb, struct packet *pa
 
 // A verdict, or VXLAN_GO: the packet is untouched and goes on to the stack.
 //
-// Packets that GRO or another node of this machine has joined are the kernel's:
-// no helper takes the mark of a tunnel off them, and a pod that
-// forwards them would send something broken. One visit to the stack
-// for so many bytes costs nothing that can be measured.
+// No helper takes the mark of a tunnel off what GRO or another node of this
+// machine has joined: a pod that forwarded it would send something broken, and
+// no UDP socket could cut it. So only TCP for a socket of the pod's own (which
+// has sent before) is taken here; the rest of the joined is the kernel's.
 static __always_inline int vxlan_arrive(struct __sk_buff *skb, const struct canal_config *config)
 {
 	struct packet packet = { .now_s = clock_seconds() };
@@ -42,12 +42,14 @@ static __always_inline int vxlan_arrive(struct __sk_buff *skb, const struct cana
 	int reason;
 
 	if (!(config->flags & CONFIG_DIRECT_VXLAN) || skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST ||
-	    skb->gso_size || skb->len < VXLAN_FRAME + sizeof(struct iphdr))
+	    skb->len < VXLAN_FRAME + sizeof(struct iphdr))
 		return VXLAN_GO;
 	outer = vxlan_room(skb, VXLAN_FRAME);
 	if (!outer || !vxlan_ours(skb, outer, config) || parse_inside(skb, &packet, VXLAN_GROWTH) ||
 	    !vxlan_known(skb, outer, &packet))
 		return VXLAN_GO;
+	if (skb->gso_size)
+		packet.flags |= PACKET_JOINED;
 	reason = overlay_judge(skb, &packet, config, &found);
 	if (reason)
 		return reason == OVERLAY_STACK ? VXLAN_GO : drop(skb, &packet, reason);

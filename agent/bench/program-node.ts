@@ -109,7 +109,7 @@ function putServices(source: MapSource, addresses: readonly IpAddress[], first: 
 const SERVICE: ServiceChanges = new ServiceCompiler().sync(serviceSnapshot(POD_B.address.text), 'bench');
 
 /** An answered connection of pod A with each address. */
-const FLOW = { epoch: 2, flags: 2, tcpA: 18, tcpB: 18, ifindexA: POD_A.ifindex, openedS: 0, packetsA: 1, packetsB: 1, bytesA: 1n, bytesB: 1n, ruleEgress: 1n, ruleIngress: 0n };
+const FLOW = { epoch: 2, flags: 2, tcpA: 50, tcpB: 50, ifindexA: POD_A.ifindex, openedS: 0, packetsA: 1, packetsB: 1, bytesA: 1n, bytesB: 1n, ruleEgress: 1n, ruleIngress: 0n };
 
 /** Of the `i`th peer, CIDR, flow and service: spread over 60.0.0.0/4. */
 export const address = (i: number): IpAddress => {
