@@ -10,12 +10,14 @@ export interface Held {
 /** One thing that the collector has to do. */
 export type Step =
   | { readonly do: 'delete'; readonly held: Held; readonly why: 'orphaned' | 'namespace' | 'expired' | 'unscheduled' }
-  | { readonly do: 'release'; readonly held: Held; readonly finalizer: 'orphan' | 'foregroundDeletion' | typeof CLAIM_IN_USE }
+  | { readonly do: 'release'; readonly held: Held; readonly finalizer: 'orphan' | 'foregroundDeletion' | typeof CLAIM_IN_USE | typeof VOLUME_IN_USE }
   | { readonly do: 'disown'; readonly held: Held; readonly owner: string }
   | { readonly do: 'finishNamespace'; readonly held: Held };
 
 /** Keeps a claim until no pod has it mounted. */
 export const CLAIM_IN_USE = 'kubernetes.io/pvc-protection';
+/** The same of a volume; nothing here binds one to a claim. */
+export const VOLUME_IN_USE = 'kubernetes.io/pv-protection';
 
 /** Events live for an hour, as kube-apiserver's --event-ttl has it. */
 const EVENT_TTL_MS = 3_600_000;
@@ -33,7 +35,7 @@ export function planCollection(all: readonly Held[], now: number): Step[] {
   return all.flatMap((held) => [
     ...ownerSteps(held, byUid),
     ...finalizerSteps(held, dependents),
-    ...claimSteps(held, all),
+    ...storageSteps(held, all),
     ...namespaceSteps(held, all, terminating),
     ...(isExpired(held, now) ? [{ do: 'delete', held, why: 'expired' } as const] : []),
     ...(isStranded(held, nodes) ? [{ do: 'delete', held, why: 'unscheduled' } as const] : []),
@@ -79,8 +81,9 @@ function finalizerSteps(held: Held, dependents: ReadonlyMap<string, readonly Hel
   return blocking.length === 0 ? [{ do: 'release', held, finalizer: 'foregroundDeletion' }] : [];
 }
 
-function claimSteps(held: Held, all: readonly Held[]): Step[] {
+function storageSteps(held: Held, all: readonly Held[]): Step[] {
   const { namespace, name, finalizers } = held.object.metadata;
+  if (held.resource === 'persistentvolumes' && isDeleted(held) && finalizers?.includes(VOLUME_IN_USE) === true) return [{ do: 'release', held, finalizer: VOLUME_IN_USE }];
   if (held.resource !== 'persistentvolumeclaims' || !isDeleted(held) || finalizers?.includes(CLAIM_IN_USE) !== true) return [];
   const mounts = (pod: KubeObject): boolean => listAt(pod, 'spec', 'volumes').some((volume) => textAt(volume, 'persistentVolumeClaim', 'claimName') === name);
   const used = all.some(({ resource, object }) => resource === 'pods' && object.metadata.namespace === namespace && !['Succeeded', 'Failed'].includes(textAt(object, 'status', 'phase')) && mounts(object));

@@ -34,6 +34,12 @@ export function defaultClaim(draft: KubeObject): void {
   setMissing(fieldsOf(draft, 'spec'), { volumeMode: 'Filesystem' });
 }
 
+export function defaultVolume(draft: KubeObject): void {
+  const spec = fieldsOf(draft, 'spec');
+  setMissing(spec, { persistentVolumeReclaimPolicy: 'Retain', volumeMode: 'Filesystem' });
+  if (isFields(spec['hostPath'])) setMissing(spec['hostPath'], { type: '' });
+}
+
 export function defaultEndpoints(draft: KubeObject): void {
   for (const subset of listAt(draft, 'subsets')) {
     for (const port of listAt(subset, 'ports').filter(isFields)) setMissing(port, { protocol: 'TCP' });

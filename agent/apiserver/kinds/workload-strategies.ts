@@ -1,4 +1,4 @@
-import type { V1CronJobSpec, V1DaemonSetSpec, V1DeploymentSpec, V1JobSpec, V1LabelSelector, V1PodTemplateSpec, V1ReplicaSetSpec, V1RollingUpdateDeployment, V1StatefulSetSpec } from '@kubernetes/client-node';
+import type { V1CronJobSpec, V1DaemonSetSpec, V1DeploymentSpec, V1JobSpec, V1LabelSelector, V1PodTemplateSpec, V1ReplicaSetSpec, V1ReplicationControllerSpec, V1RollingUpdateDeployment, V1StatefulSetSpec } from '@kubernetes/client-node';
 import { GoText, goIntOrString, goLabelSelector, goStringMap } from '../go-text.js';
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import type { Strategy } from '../registry/kind.js';
@@ -118,6 +118,17 @@ function defaultReplicaSet(draft: KubeObject): void {
   fill(spec, 'replicas', 1);
 }
 
+/** Selector and labels are those of its template where it has none. Nobody runs it here. */
+function defaultController(draft: KubeObject): void {
+  const spec = specOf<V1ReplicationControllerSpec>(draft);
+  defaultTemplate(spec.template);
+  fill(spec, 'replicas', 1);
+  const labels = spec.template?.metadata?.labels;
+  if (labels === undefined) return;
+  fill(spec, 'selector', { ...labels });
+  draft.metadata.labels ??= { ...labels };
+}
+
 function defaultStatefulSet(draft: KubeObject): void {
   const spec = specOf<V1StatefulSetSpec>(draft);
   defaultTemplate(spec.template);
@@ -205,6 +216,7 @@ function defaultCronJob(draft: KubeObject): void {
 export const WORKLOAD_STRATEGIES: Readonly<Record<string, Strategy>> = {
   Deployment: { prepareCreate: emptyStatus({}), applyDefaults: defaultDeployment, validate: validateDeployment, validateUpdate: validateSelectorKept, generationFields: ['annotations'], statusKeepsMetadata: true },
   ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: (object) => validateWorkload(object, REPLICATED), validateUpdate: validateSelectorKept },
+  ReplicationController: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultController },
   StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateStatefulSet, validateUpdate: validateStatefulSetUpdate },
   DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateDaemonSet, validateUpdate: validateSelectorKept },
   Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: validateJob, orphansByDefault: true },

@@ -60,6 +60,6 @@ function applyJsonPatch(current: KubeObject, patch: unknown): Fields {
 }
 
 function objectPatch(patch: unknown): Fields {
-  if (!isFields(patch)) throw badRequest('invalid patch: expected an object');
+  if (!isFields(patch)) throw badRequest(`json: cannot unmarshal ${Array.isArray(patch) ? 'array' : patch === 'boolean' ? 'bool' : typeof patch} into Go value of type map[string]interface {}`);
   return patch;
 }

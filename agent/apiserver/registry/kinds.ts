@@ -61,6 +61,8 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     },
     LimitRange: { model: 'V1LimitRange', resource: 'limitranges', short: ['limits'] },
     ResourceQuota: { model: 'V1ResourceQuota', resource: 'resourcequotas', short: ['quota'], status: true },
+    PersistentVolume: { model: 'V1PersistentVolume', resource: 'persistentvolumes', short: ['pv'], cluster: true, status: true },
+    ReplicationController: { model: 'V1ReplicationController', resource: 'replicationcontrollers', short: ['rc'], all: true, status: true, generation: true, selectable: { 'status.replicas': (object) => String(Number(at(object, 'status', 'replicas') ?? 0)) } },
     PersistentVolumeClaim: { model: 'V1PersistentVolumeClaim', resource: 'persistentvolumeclaims', short: ['pvc'], status: true },
   },
   'apps/v1': {

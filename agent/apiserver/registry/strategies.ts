@@ -1,7 +1,7 @@
 import type { V1ConfigMap, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
-import { CLAIM_IN_USE } from '../collect/plan.js';
+import { CLAIM_IN_USE, VOLUME_IN_USE } from '../collect/plan.js';
 import { isFields, listAt, sameJson, textAt, type Fields, type KubeObject } from '../kube-object.js';
-import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass } from '../kinds/core-defaults.js';
+import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass, defaultVolume } from '../kinds/core-defaults.js';
 import { validateRole, validateRoleBinding } from '../kinds/access-rules.js';
 import { secretTypeErrors, validateClaim, validateDisruptionBudget, validateEvent, validateLease, validateNode, validatePriorityClass } from '../kinds/cluster-rules.js';
 import { customResourceStrategy } from '../kinds/custom-resource-definition.js';
@@ -92,9 +92,16 @@ function validateServiceStatus(object: KubeObject): FieldError[] {
 const gracePeriod = (spec: V1PodSpec | undefined): number => ((spec?.terminationGracePeriodSeconds ?? 30) < 0 ? 1 : (spec?.terminationGracePeriodSeconds ?? 30));
 const isOver = (object: KubeObject): boolean => ['Succeeded', 'Failed'].includes(textAt(object, 'status', 'phase'));
 
+const protect = (draft: KubeObject, finalizer: string): void => void (draft.metadata.finalizers = [...new Set([...(draft.metadata.finalizers ?? []), finalizer])]);
+
 function prepareClaim(draft: KubeObject): void {
   startStatus({ phase: 'Pending' })(draft);
-  draft.metadata.finalizers = [...new Set([...(draft.metadata.finalizers ?? []), CLAIM_IN_USE])];
+  protect(draft, CLAIM_IN_USE);
+}
+
+function prepareVolume(draft: KubeObject): void {
+  startStatus({ phase: 'Pending', lastPhaseTransitionTime: draft.metadata.creationTimestamp })(draft);
+  protect(draft, VOLUME_IN_USE);
 }
 
 const rbac: Strategy = { validateName: pathSegment };
@@ -141,6 +148,7 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   ServiceAccount: { returnsDeleted: true },
   LimitRange: { applyDefaults: defaultLimitRange, validate: validateLimitRange },
   ResourceQuota: { prepareCreate: startStatus({}), validate: validateResourceQuota, returnsDeleted: true },
+  PersistentVolume: { prepareCreate: prepareVolume, applyDefaults: defaultVolume, returnsDeleted: true },
   PersistentVolumeClaim: { prepareCreate: prepareClaim, applyDefaults: defaultClaim, validate: validateClaim, returnsDeleted: true },
   Ingress: { prepareCreate: startStatus({ loadBalancer: {} }), validate: validateIngress },
   IngressClass: { validate: validateIngressClass },

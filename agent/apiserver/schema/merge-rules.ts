@@ -27,6 +27,7 @@ export const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   'V1PodSpec.topologySpreadConstraints': { patchKey: 'topologyKey', listKeys: ['topologyKey', 'whenUnsatisfiable'] },
   'V1PodSpec.nodeSelector': atomic,
   'V1ControllerRevision.data': atomic,
+  'V1ReplicationControllerSpec.selector': atomic,
   'V1Container.ports': { patchKey: 'containerPort', listKeys: ['containerPort', 'protocol'], keyDefaults: { protocol: 'TCP' } },
   'V1Container.env': byName,
   'V1Container.volumeMounts': { patchKey: 'mountPath', listKeys: ['mountPath'] },

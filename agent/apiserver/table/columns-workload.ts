@@ -1,4 +1,4 @@
-import type { V1CronJob, V1DaemonSet, V1Deployment, V1Job, V1PodSpec, V1ReplicaSet, V1StatefulSet } from '@kubernetes/client-node';
+import type { V1CronJob, V1DaemonSet, V1Deployment, V1Job, V1PodSpec, V1ReplicaSet, V1ReplicationControllerSpec, V1StatefulSet } from '@kubernetes/client-node';
 import { groupOf, type KubeObject } from '../kube-object.js';
 import { age, ageColumn, column, humanDuration, nameColumn, type Column } from './column.js';
 import { labelSelectorText, labelsText } from './selector-text.js';
@@ -21,6 +21,19 @@ function templateColumns(specOf: (object: KubeObject) => V1PodSpec | undefined):
 }
 
 const selector = (object: KubeObject): string => labelSelectorText(deployment(object).spec?.selector);
+
+/** Of kinds that keep a number of pods. */
+function replicated(selects: (object: KubeObject) => string): Column[] {
+  return [
+    nameColumn,
+    integer('Desired', (object) => replicaSet(object).spec?.replicas ?? 0),
+    integer('Current', (object) => replicaSet(object).status?.replicas ?? 0),
+    integer('Ready', (object) => replicaSet(object).status?.readyReplicas ?? 0),
+    ageColumn,
+    ...templateColumns((object) => replicaSet(object).spec?.template?.spec),
+    column('Selector', selects, { wide: true }),
+  ];
+}
 
 function jobCompletions({ spec, status }: V1Job): string {
   if (spec?.completions !== undefined) return `${status?.succeeded ?? 0}/${spec.completions}`;
@@ -59,15 +72,8 @@ export const WORKLOAD_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     column('Selector', selector, { wide: true }),
   ],
   ControllerRevision: [nameColumn, column('Controller', controller), column('Revision', (object) => Number(object['revision'] ?? 0)), ageColumn],
-  ReplicaSet: [
-    nameColumn,
-    integer('Desired', (object) => replicaSet(object).spec?.replicas ?? 0),
-    integer('Current', (object) => replicaSet(object).status?.replicas ?? 0),
-    integer('Ready', (object) => replicaSet(object).status?.readyReplicas ?? 0),
-    ageColumn,
-    ...templateColumns((object) => replicaSet(object).spec?.template?.spec),
-    column('Selector', selector, { wide: true }),
-  ],
+  ReplicaSet: replicated(selector),
+  ReplicationController: replicated((object) => labelsText((object['spec'] as V1ReplicationControllerSpec | undefined)?.selector)),
   StatefulSet: [
     nameColumn,
     column('Ready', (object) => `${statefulSet(object).status?.readyReplicas ?? 0}/${statefulSet(object).spec?.replicas ?? 0}`),

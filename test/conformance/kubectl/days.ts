@@ -1,3 +1,5 @@
+import { MORE_DAYS } from './more-days.js';
+
 /** One command, as it is typed after `kubectl`; `'…'` keeps words together. */
 export interface Command {
   readonly line: string;
@@ -58,6 +60,7 @@ const configMap = (value: string): string => JSON.stringify({ apiVersion: 'v1', 
 
 /** Days of a user, by title. Each has a namespace of its own, in which NS stands for its name. */
 export const DAYS: Readonly<Record<string, readonly Command[]>> = {
+  ...MORE_DAYS,
   'applies, reads in every form, changes and takes away': [
     { line: 'apply -f -', input: shop },
     { line: 'apply -f -', input: shop },

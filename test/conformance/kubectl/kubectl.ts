@@ -54,7 +54,7 @@ async function once(command: Command, place: Place): Promise<Outcome> {
 
 function start({ line, editor }: Command, place: Place): ChildProcess {
   const words = [...filled(line, place).matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '');
-  const env = { ...process.env, KUBECONFIG: place.kubeconfig, HOME: place.home, ...(editor === undefined ? {} : { KUBE_EDITOR: `sed -i -e ${editor}` }) };
+  const env = { ...process.env, KUBECONFIG: place.kubeconfig, HOME: place.home, TMPDIR: place.home, ...(editor === undefined ? {} : { KUBE_EDITOR: `sed -i -e ${editor}` }) };
   const at = words.indexOf('--');
   const where = line.includes(' -n ') || line.startsWith('version') ? [] : ['-n', place.namespace];
   const all = at < 0 ? [...words, ...where] : [...words.slice(0, at), ...where, ...words.slice(at)];

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, it } from 'vitest';
+import { OLD_KUBECTL } from './differences.js';
 import { POD_DAYS } from './pod-days.js';
 import { kubectl, type Place } from './kubectl.js';
 import { openRecord, spend, type DayRecord } from './spend.js';
@@ -40,7 +41,7 @@ export function podDays(cluster: () => RunningCluster, known: Readonly<Record<st
       const namespace = `day${index}-${token}`;
       await kubectl({ line: `create namespace ${namespace}` }, place(namespace));
       try {
-        record.hold(title, await spend(day, place(namespace), token, (text) => words(text, cluster(), port)), Object.keys(known[title] ?? {}));
+        record.hold(title, await spend(day, place(namespace), token, (text) => words(text, cluster(), port)), [...Object.keys(known[title] ?? {}), ...(record.older ? Object.keys(OLD_KUBECTL[title] ?? {}) : [])]);
       } finally {
         await kubectl({ line: `delete namespace ${namespace}` }, place(namespace));
       }

@@ -9,10 +9,14 @@ import { kubectl, type Outcome, type Place } from './kubectl.js';
 export type Said = readonly string[];
 type Days = Record<string, Said[]>;
 
+/** Since this kubectl `-o yaml` hides managedFields, and more was said anew by then. */
+const FIELDS_HIDDEN = 21;
 const FOLDER = join(import.meta.dirname, 'recorded');
 
 /** What kubectl said with a real cluster; by day. */
 export interface DayRecord {
+  /** Whether kubectl is so much older than the one that was recorded that it says some things otherwise. */
+  readonly older: boolean;
   /** Writes what was said instead of comparing with it; `known` are commands that may say something else. */
   hold(title: string, said: readonly Said[], known: readonly string[]): void;
   save(): void;
@@ -22,8 +26,11 @@ export interface DayRecord {
 export async function openRecord(name: string, place: Place, recording: boolean): Promise<DayRecord> {
   const minor = await minorVersion(place);
   const file = (version: number): string => join(FOLDER, `${name}1.${version}.json`);
-  const days = load(file, name, minor);
+  const nearest = nearestTo(minor, name);
+  const days = nearest !== undefined && existsSync(file(nearest)) ? (JSON.parse(readFileSync(file(nearest), 'utf8')) as Days) : {};
+  if (nearest !== undefined && nearest !== minor) console.log(`kubectl 1.${minor} is compared with what 1.${nearest} said`);
   return {
+    older: nearest !== undefined && minor < FIELDS_HIDDEN && nearest >= FIELDS_HIDDEN,
     hold: (title, said, known) => {
       if (recording) days[title] = [...said];
       else expect(differing(said, days[title] ?? [], known)).toEqual([]);
@@ -39,12 +46,10 @@ async function minorVersion(place: Place): Promise<number> {
   return Number((JSON.parse(out) as { clientVersion: { minor: string } }).clientVersion.minor.replace(/\D/g, ''));
 }
 
-function load(file: (version: number) => string, name: string, minor: number): Days {
+/** The recorded version that is nearest. */
+function nearestTo(minor: number, name: string): number | undefined {
   const minors = readdirSync(FOLDER).flatMap((one) => (one.startsWith(`${name}1.`) ? [Number(one.slice(name.length + 2, -'.json'.length))] : []));
-  const [nearest] = minors.toSorted((a, b) => Math.abs(a - minor) - Math.abs(b - minor));
-  if (nearest === undefined) return {};
-  if (nearest !== minor) console.log(`kubectl 1.${minor} is compared with what 1.${nearest} said`);
-  return existsSync(file(nearest)) ? (JSON.parse(readFileSync(file(nearest), 'utf8')) as Days) : {};
+  return minors.toSorted((a, b) => Math.abs(a - minor) - Math.abs(b - minor))[0];
 }
 
 function differing(said: readonly Said[], before: readonly Said[], known: readonly string[]): { here: Said; there: Said }[] {
@@ -83,6 +88,7 @@ function normalLines(text: string, token: string): string[] {
     .text(text)
     .replace(/resourceVersion"?: "\d+"/g, 'resourceVersion: "VERSION"')
     .replace(/\b\d+(s|ms|m|h)(\d+s)?\b/g, 'AGE')
+    .replace(/[^\s"]*\/kubectl[-_](edit-\w+|replace_\w+\/resource)\.(yaml|stdin)/g, 'FILE')
     .replace(/\S*\/(LIVE|MERGED)-\d+\/\S*/g, '$1')
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC/g, 'TIME')
     .replace(/^([IWE])\d{4} [\d:.]+ +\d+ (\w+\.go):\d+\]/gm, '$1 $2')

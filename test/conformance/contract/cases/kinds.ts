@@ -50,6 +50,8 @@ export const KINDS: readonly Example[] = [
   { apiVersion: 'v1', kind: 'Event', resource: 'events', object: (api) => ({ involvedObject: { kind: 'Pod', namespace: api.namespace, name: 'p' }, reason: 'Tested', message: 'was tested', type: 'Normal' }) },
   { apiVersion: 'v1', kind: 'LimitRange', resource: 'limitranges', object: { spec: { limits: [{ type: 'Container', max: { cpu: '2' } }] } } },
   { apiVersion: 'v1', kind: 'ResourceQuota', resource: 'resourcequotas', object: { spec: { hard: { pods: '100' } } }, status: { hard: { pods: '100' }, used: { pods: '1' } } },
+  { apiVersion: 'v1', kind: 'PersistentVolume', resource: 'persistentvolumes', cluster: true, object: { spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } } }, status: { phase: 'Available' } },
+  { apiVersion: 'v1', kind: 'ReplicationController', resource: 'replicationcontrollers', object: { spec: { replicas: 0, selector: labels, template } }, status: { replicas: 0, observedGeneration: 1 } },
   { apiVersion: 'v1', kind: 'PersistentVolumeClaim', resource: 'persistentvolumeclaims', object: { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }, status: { phase: 'Pending' } },
   { apiVersion: 'apps/v1', kind: 'Deployment', resource: 'deployments', object: { spec: { replicas: 0, selector: { matchLabels: labels }, template } }, status: { observedGeneration: 1 } },
   { apiVersion: 'apps/v1', kind: 'ReplicaSet', resource: 'replicasets', object: { spec: { replicas: 0, selector: { matchLabels: labels }, template } }, status: { replicas: 0, observedGeneration: 1 } },
