@@ -16,10 +16,14 @@ const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
   address: ['address'],
   unaddressed: ['address', 'route'],
   down: [],
+  up: [],
   route: ['route'],
   neighbour: ['neighbour', 'fdb'],
   tc: ['attachment'],
 };
+
+/** These may be news of the facts that compile looks at. */
+const OF_FACTS: readonly Change[] = ['link', 'up', 'address', 'unaddressed'];
 
 export interface KernelWatchOptions {
   readonly kernel: NodeKernel;
@@ -155,7 +159,7 @@ export class KernelWatch {
   }
 
   #noteFacts(): void {
-    if (this.#heard.has('link') || this.#heard.has('address') || this.#heard.has('unaddressed')) this.#doubtful = true;
+    if (OF_FACTS.some((change) => this.#heard.has(change))) this.#doubtful = true;
     const before = this.#facts;
     this.#refresh();
     const routed = new Set([...this.#rerouted, ...(this.#heard.get('route') ?? [])]);

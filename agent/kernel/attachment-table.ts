@@ -91,10 +91,10 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   }
 
   /** What a notice says of a filter. Another one than the loaded is no row of ours, and so worth a look where one of ours is known. */
-  told({ ifindex, egress: at, progId }: CanalAttachment, gone: boolean): ToldRow<AttachmentRow> {
+  told({ ifindex, egress: at, progId }: CanalAttachment, gone: boolean): ToldRow<AttachmentKey, AttachmentRow> {
     const key = { ifindex, egress: at !== 0 };
     const program = this.options.programs.find((name) => this.options.program(name).id === progId);
-    return { text: this.keyText(key), row: gone || program === undefined ? undefined : { ...key, device: this.names().get(ifindex) ?? '', program }, device: ifindex };
+    return { key, text: this.keyText(key), row: gone || program === undefined ? undefined : { ...key, device: this.names().get(ifindex) ?? '', program }, device: ifindex };
   }
 
   deviceOf(row: AttachmentRow): number {

@@ -69,7 +69,11 @@ export class DeviceBook implements DeviceSource {
       address: (ifindex) => addresses !== undefined && addresses.get(ifindex) === this.#addresses!.get(ifindex) && !names(changes, 'unaddressed', ifindex),
     };
     for (const [change, devices] of changes) {
-      for (const ifindex of devices) if (change !== 'down' && (ifindex === ANY_DEVICE || idle[change]?.(ifindex) !== true)) addNotice(this.#untold, change, ifindex);
+      for (const ifindex of devices) {
+        if (change === 'down' || (ifindex !== ANY_DEVICE && idle[change]?.(ifindex) === true)) continue;
+        const rose = change === 'link' && !names(changes, 'down', ifindex) && onlyRose(links?.get(ifindex), this.#links?.get(ifindex));
+        addNotice(this.#untold, rose ? 'up' : change, ifindex);
+      }
     }
   }
 
@@ -129,6 +133,10 @@ function byDevice(addresses: readonly CanalNetAddr[]): ReadonlyMap<number, reado
 const kept = <T>(before: T | undefined, now: T, same: (a: T, b: T) => boolean): T => (before !== undefined && (before === now || same(before, now)) ? before : now);
 
 const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
+
+/** Whether a device that was down is up, and else as it was: what stands on it loses nothing by that. */
+const onlyRose = (before: CanalLink | undefined, now: CanalLink | undefined): boolean =>
+  before !== undefined && now !== undefined && (before.flags & IFF_UP) === 0 && (now.flags & IFF_UP) !== 0 && sameLink({ ...before, flags: now.flags }, now);
 
 /** Of the flags we read but IFF_UP, of the state nothing: a carrier that comes is no change. */
 const sameLink = (a: CanalLink, b: CanalLink): boolean => isDeepStrictEqual({ ...a, flags: a.flags & IFF_UP, operstate: 0 }, { ...b, flags: b.flags & IFF_UP, operstate: 0 });

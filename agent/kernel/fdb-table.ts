@@ -41,9 +41,10 @@ export class FdbTable implements Table<FdbKey, FdbRow> {
   }
 
   /** What a notice says; undefined: it is about somebody else's device, or the default remote. */
-  told(raw: CanalNeigh, gone: boolean): ToldRow<FdbRow> | undefined {
+  told(raw: CanalNeigh, gone: boolean): ToldRow<FdbKey, FdbRow> | undefined {
     if (isZero(raw.mac) || !ourDevices(OVERLAY_DEVICE, this.devices).has(raw.ifindex)) return undefined;
-    return { text: this.keyText({ ifindex: raw.ifindex, mac: macText(raw.mac) }), row: gone ? undefined : rowOf(raw), device: raw.ifindex };
+    const key = { ifindex: raw.ifindex, mac: macText(raw.mac) };
+    return { key, text: this.keyText(key), row: gone ? undefined : rowOf(raw), device: raw.ifindex };
   }
 
   deviceOf(row: FdbRow): number {

@@ -7,9 +7,10 @@ import { native, nativeResult } from './library.js';
 
 /**
  * What may have changed in the kernel since the last look. `down`: a link was
- * down or gone meanwhile; `unaddressed`: it lost an address. Either takes rows along without a word.
+ * down or gone meanwhile; `unaddressed`: it lost an address. Either takes rows along without a word. `up`: a link that was down, and known as that, is up and
+ * else as it was (a notice says `link`; the device book tells these apart).
  */
-export type Change = 'link' | 'address' | 'route' | 'neighbour' | 'tc' | 'down' | 'unaddressed';
+export type Change = 'link' | 'up' | 'address' | 'route' | 'neighbour' | 'tc' | 'down' | 'unaddressed';
 
 /** The devices of which something changed, by what it is; {@link ANY_DEVICE}: it may be any. */
 export type Notices = ReadonlyMap<Change, ReadonlySet<number>>;

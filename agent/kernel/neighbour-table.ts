@@ -32,10 +32,10 @@ export class NeighbourTable implements Table<AddressKey, NeighbourRow> {
   }
 
   /** What a notice says; undefined: it is about somebody else's device. */
-  told(raw: CanalNeigh, gone: boolean): ToldRow<NeighbourRow> | undefined {
-    if (!ourDevices(OVERLAY_DEVICE, this.devices).has(raw.ifindex)) return undefined;
+  told(raw: CanalNeigh, gone: boolean): ToldRow<AddressKey, NeighbourRow> | undefined {
+    if (!this.families.some((family) => family === raw.family) || !ourDevices(OVERLAY_DEVICE, this.devices).has(raw.ifindex)) return undefined;
     const [row] = rowOf(raw);
-    return row && { text: this.keyText(row), row: gone || (raw.state & NUD_PERMANENT) === 0 ? undefined : row, device: raw.ifindex };
+    return row && { key: { ifindex: row.ifindex, address: row.address }, text: this.keyText(row), row: gone || (raw.state & NUD_PERMANENT) === 0 ? undefined : row, device: raw.ifindex };
   }
 
   deviceOf(row: NeighbourRow): number {

@@ -79,11 +79,11 @@ export class RouteTable implements Table<RouteKey, RouteRow> {
   }
 
   /** What a notice says of the main table. `ours` is told of a route of ours also when it goes. */
-  told(raw: CanalRoute, gone: boolean): (ToldRow<RouteRow> & { readonly ours: boolean }) | undefined {
+  told(raw: CanalRoute, gone: boolean): (ToldRow<RouteKey, RouteRow> & { readonly ours: boolean }) | undefined {
     if (raw.table !== RT_TABLE_MAIN) return undefined;
     const row = rowOf(raw);
-    const ours = isOurs(raw, ourDevices(this.options.devices, this.devices), this.options.networks());
-    return { text: this.keyText(row), row: ours && !gone ? row : undefined, device: raw.ifindex, ours };
+    const ours = this.options.families.some((family) => family === raw.family) && isOurs(raw, ourDevices(this.options.devices, this.devices), this.options.networks());
+    return { key: { destination: row.destination, metric: row.metric }, text: this.keyText(row), row: ours && !gone ? row : undefined, device: raw.ifindex, ours };
   }
 
   /** Removes these rows, or what `list` shows under these keys, and nothing like it. */

@@ -46,14 +46,17 @@ export class KnownRows<Key, Row> {
     this.#stale.clear();
   }
 
-  /** Takes note of a row that the kernel tells of. @returns whether it is other than was known: then what lies on its device, and where it was known to be, is stale */
-  tell({ text, row, device }: ToldRow<Row>): boolean {
-    if (this.#rows === undefined) return false;
-    const known = this.#rows.get(text);
+  /**
+   * Takes note of a row that the kernel tells of. One more is known from then on; where another one was known (there may be
+   * two under one key, of which only a list says which one counts), what lies on the devices of both is stale.
+   */
+  tell({ key, text, row, device }: ToldRow<Key, Row>): 'as known' | 'one more' | 'stale' {
+    const known = this.#rows?.get(text);
     const same = known === undefined || row === undefined ? known === row : this.table.equal(row, known.row);
-    if (same) return false;
-    this.forget(new Set(known === undefined || this.table.deviceOf === undefined ? [device] : [device, this.#device(known)]));
-    return true;
+    if (same || this.#rows === undefined) return 'as known';
+    if (known !== undefined) this.forget(new Set(this.table.deviceOf === undefined ? [device] : [device, this.#device(known)]));
+    else this.store(text, { key, row: row! });
+    return known === undefined ? 'one more' : 'stale';
   }
 
   /** Lists what is stale. @returns keys that were looked at; undefined: all. @throws what the table's `list` throws */

@@ -19,7 +19,7 @@ export interface AnyLedger {
   readonly size: number | undefined;
   /** @param devices only what lies on these is stale, where the table can tell */
   invalidate(devices?: ReadonlySet<number>): void;
-  /** See {@link KnownRows.tell}. */
+  /** Takes note of a row that the kernel tells of. @returns whether it is other than was known */
   tell(told: ToldRow): boolean;
   refresh(): void;
   /** Whether the kernel has what is known, asked without holding anything up; undefined: listing it takes no time. */
@@ -146,7 +146,9 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   tell(told: ToldRow): boolean {
-    return this.#known.tell(told as ToldRow<Row>);
+    const news = this.#known.tell(told as ToldRow<Key, Row>);
+    if (news === 'one more') this.#suspects?.add(told.text);
+    return news !== 'as known';
   }
 
   /** @throws what the table's `list` throws */

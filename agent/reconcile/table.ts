@@ -1,5 +1,6 @@
 /** What the kernel says of a key of some table, by itself. */
-export interface ToldRow<Row = unknown> {
+export interface ToldRow<Key = unknown, Row = unknown> {
+  readonly key: Key;
   /** Of the key, as in `list`. */
   readonly text: string;
   /** Undefined: there is none of ours under this key, but perhaps somebody else's. */

@@ -59,7 +59,7 @@ describe('the compiler of the overlay', () => {
   it('gives after any sequence of changes what a compile from nothing gives, and does not change what it gave away', () => {
     console.log(`seed ${seed}`);
     const random = new Random(seed);
-    for (let run = 0; run < 30; run++) {
+    for (let run = 0; run < 15; run++) {
       const compiler = new OverlayCompiler();
       const nodes = new MapEditor<string, Node>();
       const netConf = parseNetConf(`{"Network":"10.42.0.0/16","Backend":{"Type":"vxlan","DirectRouting":${random.chance(0.5)}}}`, 'net-conf.json');

@@ -33,19 +33,22 @@ class DeviceTable extends FakeTable<string, Row> {
 
 const seed = testSeed();
 
-it('knows what a list of all would say, asking only for devices that were named', () => {
+it('knows what a list of all would say, asking only for devices that were named, or about which something else was told than was known', () => {
   console.log(`seed ${seed}`);
   let state = seed;
   const random = (below: number): number => ((state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 8) % below;
   const table = new DeviceTable();
   const known = new KnownRows<string, Row>(table, { tokens: ({ row }) => [`value ${row.value}`], group: ({ row }) => row.value });
   known.refresh();
+  const told = new Set<string>();
   for (let step = 0; step < 2000; step++) {
     const [key, device, value] = [`k${random(40)}`, 1 + random(5), random(6)];
     const before = table.rows.get(key)?.row.device;
     if (random(3) === 0) table.rows.delete(key);
     else table.rows.set(key, { key, row: { device, value } });
-    known.forget(new Set([before ?? device, table.rows.get(key)?.row.device ?? device]));
+    const now = table.rows.get(key)?.row;
+    if (random(2) === 0) known.forget(new Set([before ?? device, now?.device ?? device]));
+    else told.add(known.tell({ key, text: key, row: now, device: now?.device ?? before ?? device }));
     if (random(4) === 0) continue; // several notices, one look
     known.refresh();
     expect([...known.rows!].sort()).toEqual([...table.rows].sort());
@@ -55,6 +58,7 @@ it('knows what a list of all would say, asking only for devices that were named'
       expect([...known.grouped(v)].map((each) => each.key).sort()).toEqual(those.map((each) => each.key).sort());
     }
   }
+  expect([...told].sort()).toEqual(['as known', 'one more', 'stale']);
   expect(table.lists).toBe(1);
 });
 
