@@ -1,4 +1,5 @@
 import type { IpAddress } from '../base/address.js';
+import { CanalError, isNoDevice, isNotFound } from '../base/errors.js';
 import type { LocalEndpoint } from '../compile/desired.js';
 import type { PodAsks } from '../model/objects.js';
 import { asksPods, decodeAsked, requireInRanges, type Asked } from './asked.js';
@@ -58,9 +59,12 @@ async function attachNew(context: CniContext, config: NetworkConfig, attach: Att
     return record;
   } catch (error) {
     await undo(context, pending);
-    throw error;
+    throw vanished(error) ? new CniError(CniCode.DATAPLANE, `CNI_NETNS: ${attachment.netns} is no network namespace, or went away meanwhile`, (error as Error).message) : error;
   }
 }
+
+/** The pod's end takes the host's with it. */
+const vanished = (error: unknown): boolean => error instanceof CanalError && error.code === 'KERNEL' && (isNotFound(error) || isNoDevice(error));
 
 async function makeLink(context: CniContext, attach: AttachConfig & { readonly asked: Asked }, pending: LocalEndpoint, addresses: readonly IpAddress[]): Promise<LocalEndpoint> {
   const { netns, ifname, hostDevice, mtu } = pending;

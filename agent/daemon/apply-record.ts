@@ -22,6 +22,8 @@ export class ApplyRecord {
   readonly mended = new Map<string, number>();
   onDuration: (seconds: number) => void = () => undefined;
   #told = '';
+  /** Troubles of the last apply whose device had gone. */
+  #gone: ReadonlySet<string> = new Set();
   #toldOverlay = '';
   #toldDirect: string | undefined;
 
@@ -86,11 +88,17 @@ export class ApplyRecord {
     this.#tellTroubles();
   }
 
+  /** A device that went between look and write, as pods' do, is no trouble until the next apply wants it still. */
   #tellTroubles(): void {
-    const signature = this.troubles.map((t) => `${t.table} ${t.key} ${t.message}`).join('\n');
+    const before = this.#gone;
+    this.#gone = new Set(this.troubles.filter(({ gone }) => gone).map(nameOf));
+    const troubles = this.troubles.filter((trouble) => !trouble.gone || before.has(nameOf(trouble)));
+    const signature = troubles.map(nameOf).join('\n');
     if (signature === this.#told) return;
     this.#told = signature;
-    if (this.troubles.length === 0) this.log.info('all rows are in the kernel again');
-    else this.log.warn({ rows: this.troubles.length, blocked: this.blocked, troubles: this.troubles.slice(0, NAMED) }, 'rows cannot be written, will retry');
+    if (troubles.length === 0) this.log.info('all rows are in the kernel again');
+    else this.log.warn({ rows: troubles.length, blocked: this.blocked, troubles: troubles.slice(0, NAMED) }, 'rows cannot be written, will retry');
   }
 }
+
+const nameOf = ({ table, key, message }: RowTrouble): string => `${table} ${key} ${message}`;

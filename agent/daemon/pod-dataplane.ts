@@ -1,3 +1,4 @@
+import { CanalError } from '../base/errors.js';
 import type { PodSource } from '../cni/context.js';
 import type { EndpointDataplane, LinkMade, LinkSpec } from '../cni/dataplane.js';
 import type { LocalEndpoint } from '../compile/desired.js';
@@ -7,6 +8,8 @@ import { addPodLink, upPodLink, type PodLink } from '../kernel/pod-link.js';
 import type { Pod } from '../model/objects.js';
 import type { ApplyLoop } from './apply-loop.js';
 import type { LocalEndpoints } from './local-endpoints.js';
+
+const ENODEV = 19;
 
 export interface PodDataplaneOptions {
   readonly loop: ApplyLoop;
@@ -29,7 +32,9 @@ export function createPodDataplane({ loop, endpoints, interfacePrefix }: PodData
     async enforce(endpoint, signal) {
       endpoints.making(endpoint);
       loop.podsChanged();
-      await loop.until(() => inForce(loop, endpoint), signal);
+      const gone = (): boolean => loop.view?.devices.some(({ ifindex }) => ifindex === endpoint.ifindex) === false;
+      await loop.until(() => inForce(loop, endpoint) || gone(), signal);
+      if (gone()) throw new CanalError('KERNEL', 'the device has gone', { subject: endpoint.hostDevice, errno: ENODEV });
     },
     async up(endpoint) {
       await upPodLink(links.get(endpoint.hostDevice) ?? linkOf({ ...endpoint, queues: 1, ipForward: false }));

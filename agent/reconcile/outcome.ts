@@ -8,6 +8,8 @@ export interface RowTrouble {
   readonly message: string;
   /** The map had no room. */
   readonly full: boolean;
+  /** The device had gone: as a rule its notice is under way, and with it the wish goes. */
+  readonly gone: boolean;
 }
 
 /** What one apply did. */

@@ -1,4 +1,4 @@
-import { isFull } from '../base/errors.js';
+import { isFull, isNoDevice } from '../base/errors.js';
 import type { Changes } from './diff.js';
 import { isOpen, opened, settled, type EpochGate } from './epoch.js';
 import type { AnyLedger } from './ledger.js';
@@ -190,5 +190,5 @@ class Run {
 }
 
 function trouble(table: string, key: string, error: unknown): RowTrouble {
-  return { table, key, message: error instanceof Error ? error.message : String(error), full: isFull(error) };
+  return { table, key, message: error instanceof Error ? error.message : String(error), full: isFull(error), gone: isNoDevice(error) };
 }

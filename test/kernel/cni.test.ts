@@ -70,7 +70,7 @@ describe('the plugin with real links and programs', () => {
   });
 
   it('fails an ADD into a netns that does not exist, and leaves nothing', async () => {
-    await expect(node.plugin('ADD', 'a', '/proc/1/ns/none')).rejects.toThrow(/"code":101/);
+    await expect(node.plugin('ADD', 'a', '/proc/1/ns/none')).rejects.toThrow(/"code":101,"msg":"CNI_NETNS: \/proc\/1\/ns\/none is no network namespace/);
     expect(node.reserved()).toEqual([]);
     expect(devices()).toEqual([]);
   });

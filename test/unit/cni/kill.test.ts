@@ -2,21 +2,12 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Cidr, IpAddress } from '../../../agent/base/address.js';
+import { Random, testSeed } from '../../support/random.js';
 import { Node } from './node.js';
 
 let node: Node;
 beforeEach(() => (node = new Node()));
 afterEach(() => node.remove());
-
-/** Mulberry32: numbers in [0, 1) that a seed repeats. */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Stops the agent for good at its n-th step from now; resolves when it is dead. */
 function killAtStep(n: number): { atStep: () => Promise<void>; dead: Promise<void> } {
@@ -55,15 +46,14 @@ describe('an agent that is killed', () => {
   });
 
   it('at any time in 2,000 ADDs of which 30 % never see a DEL leaks no address and gives none twice', async () => {
-    const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-    console.log(`seed ${seed}`);
-    const chance = random(seed);
+    const random = new Random(testSeed());
+    console.log(`CANAL_TEST_SEED=${random.seed}`);
     node.podCidrs = [Cidr.parse('10.244.0.0/22')!];
     const running: string[] = [];
     for (let i = 0; i < 2_000; i++) {
       const id = `c${i}`;
-      if (chance() < 0.05) {
-        const { atStep, dead } = killAtStep(Math.floor(chance() * 24));
+      if (random.chance(0.05)) {
+        const { atStep, dead } = killAtStep(random.below(24));
         node.dataplane.atStep = atStep;
         const victim = running[0];
         await Promise.race([Promise.all([node.add(id), victim === undefined ? undefined : node.del(victim)]), dead]);
@@ -77,8 +67,8 @@ describe('an agent that is killed', () => {
       expect((await node.add(id)).status).toBe(0);
       running.push(id);
       if (running.length < 20) continue;
-      const [oldest] = running.splice(Math.floor(chance() * running.length), 1);
-      if (chance() < 0.3) node.dataplane.killNetns(`/netns/${oldest}`); // the runtime never tells
+      const [oldest] = running.splice(random.below(running.length), 1);
+      if (random.chance(0.3)) node.dataplane.killNetns(`/netns/${oldest}`); // the runtime never tells
       else expect((await node.del(oldest!)).status).toBe(0);
     }
     await node.restart();

@@ -134,7 +134,7 @@ describe('faults', () => {
     world.tables.get('neighbour')!.faults.set('5/10.0.1.0', 19);
     world.want(FIRST);
     const bad = world.reconciler.apply();
-    expect(bad.troubles).toEqual([{ table: 'neighbour', key: '5/10.0.1.0', message: 'neighbour: errno 19', full: false }]);
+    expect(bad.troubles).toEqual([{ table: 'neighbour', key: '5/10.0.1.0', message: 'neighbour: errno 19', full: false, gone: true }]);
     expect(bad.blocked).toBe(1); // the route over it
     expect(world.state).toEqual({ ...FIRST, neighbour: undefined, route: undefined });
     world.tables.get('neighbour')!.faults.clear();
