@@ -30,6 +30,7 @@ import { Adopter } from './adopter.js';
 import { adminHandler } from './admin/handler.js';
 import { ApplyLoop, type AppliedView } from './apply-loop.js';
 import { conditions, SERVING, VITAL, type ConditionSources } from './conditions.js';
+import { collectGarbage } from './engine.js';
 import { HealthCheckPorts } from './health-check-ports.js';
 import { takeInstanceLock } from './instance-lock.js';
 import { openKernel } from './kernel.js';
@@ -114,7 +115,10 @@ export async function startAgent({ settings: given, log, clock, restart, fail, g
   const planner = new OverlayPlanner({ nodeName: settings.nodeName, settings: { ...settings.uplink, blackholeRoute: settings.blackholeRoute }, netConf, kernel, resolve, randomMac });
   let published: DesiredState | undefined;
   const onApplied = (view: AppliedView): void => {
-    state = state === 'booting' ? 'ready' : state;
+    if (state === 'booting') {
+      collectGarbage(); // before the first ADD goes on
+      state = 'ready';
+    }
     if (view.outcome.troubles.length === 0 && view.outcome.blocked === 0) kernel.settled();
     if (published !== view.desired) publish(settings, publisher, view, log);
     published = view.desired;

@@ -94,26 +94,26 @@ async function changes(node: ScaleNode, metric: ScaleMetric, change: (n: number)
   return { metric, unit: 'ms', ...spread(times), cpu: (user + system) / 1000 / times.length };
 }
 
-/** The part of an ADD that waits for policy: from the device's being there to rows and programs in force. Pods and their objects come to stay. */
+/** The part of an ADD that waits for policy: from the device's being there, which is made just before, to rows and programs in force. Pods and their objects come to stay. */
 async function podAdds(node: ScaleNode): Promise<ScaleFigure> {
   const { size, changes } = node.order;
-  const fresh = Array.from({ length: Math.min(changes, size.pods - size.localPods) }, (_, i) => size.localPods + i);
-  addDevices(fresh.map((i) => `cali${i}`));
-  const ifindexes = new Map(node.kernel.devices().map((device) => [device.name, device.ifindex]));
   const times: number[] = [];
-  const before = process.cpuUsage();
-  for (const i of fresh) {
-    const endpoint = node.endpoint(i, ifindexes.get(`cali${i}`)!);
-    const startMs = performance.now();
+  let cpu = 0;
+  for (let i = size.localPods; i < size.pods && times.length < changes; i++) {
+    const name = `cali${i}`;
+    addDevices([name]);
+    const endpoint = node.endpoint(i, node.kernel.devices().find((device) => device.name === name)!.ifindex);
+    const [startMs, before] = [performance.now(), process.cpuUsage()];
     node.stored.push(endpoint);
     node.loop.podsChanged();
     times.push(performance.now() - startMs);
     await sleep(REST_MS);
+    const { user, system } = process.cpuUsage(before);
+    cpu += (user + system) / 1000;
   }
   const { troubles } = node.loop.record;
   if (troubles.length > 0) throw new Error(`not all pods are in the kernel: ${JSON.stringify(troubles.slice(0, 3))}`);
-  const { user, system } = process.cpuUsage(before);
-  return { metric: 'pod-add', unit: 'ms', ...spread(times), cpu: (user + system) / 1000 / times.length };
+  return { metric: 'pod-add', unit: 'ms', ...spread(times), cpu: cpu / times.length };
 }
 
 /** Labels of one pod after another change, at a steady rate. */

@@ -6,7 +6,7 @@ import { CanalError } from '../../base/errors.js';
 import { createLogger } from '../../base/log.js';
 import type { LocalEndpoint } from '../../compile/desired.js';
 import { ApplyLoop } from '../../daemon/apply-loop.js';
-import { optimiseLater } from '../../daemon/engine.js';
+import { collectGarbage, optimiseLater } from '../../daemon/engine.js';
 import { openKernel, type LinuxKernel } from '../../daemon/kernel.js';
 import { LocalEndpoints } from '../../daemon/local-endpoints.js';
 import { OverlayPlanner } from '../../daemon/overlay-planner.js';
@@ -82,6 +82,7 @@ export class ScaleNode {
 
   #see(snapshot: Snapshot): void {
     if (snapshot === this.#seen) return;
+    if (this.#seen === undefined) collectGarbage(); // as the agent does
     this.#seen = snapshot;
     this.#applied?.();
   }
