@@ -1,7 +1,7 @@
 import type { Command } from './days.js';
 
-const map = (name: string, value = 'x', labels = 'set: a'): string => `{apiVersion: v1, kind: ConfigMap, metadata: {name: ${name}, labels: {${labels}}}, data: {a: "${value}"}}\n---\n`;
-const node = `{apiVersion: v1, kind: Node, metadata: {name: n-TOKEN, labels: {contract: TOKEN}}}`;
+const map = (name: string, value = 'x', labels = 'set: a'): string => `---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: ${name}, labels: {${labels}}}, data: {a: "${value}"}}\n`;
+const node = `---\n{apiVersion: v1, kind: Node, metadata: {name: n-TOKEN, labels: {contract: TOKEN}}}`;
 const OVERRIDES = '{"apiVersion":"v1","spec":{"schedulerName":"nobody","automountServiceAccountToken":false}}';
 const paused = `
 apiVersion: apps/v1
@@ -149,7 +149,6 @@ export const MORE_DAYS: Readonly<Record<string, readonly Command[]>> = {
     { line: 'wait --for=jsonpath={.data.a}=x cm/a --timeout=5s' },
     { line: 'wait --for=jsonpath={.data.a}=y cm/a --timeout=1s' },
     { line: 'wait --for=delete cm/none --timeout=1s' },
-    { line: 'wait --for=delete cm/a --timeout=2s' },
     { line: 'wait --for=condition=Ready cm/none --timeout=1s' },
     { line: 'wait --for=nonsense cm/a' },
     { line: 'delete cm a --wait=false' },
