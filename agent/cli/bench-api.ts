@@ -42,13 +42,13 @@ async function runApi(flags: Flags, command: Command): Promise<void> {
   else if (json !== undefined) writeFileSync(json, text);
 }
 
-function line({ metric, unit, value, p99, cpu, bytes, perSecond }: ApiFigure): string {
+function line({ metric, unit, value, p99, cpu, cpuP99, bytes, perSecond }: ApiFigure): string {
   const each = unit === 'B/s' ? 'a second' : metric === 'start' ? 'in all' : 'each';
   const more = [
     p99 === undefined ? '' : `p99 ${show(p99)}`,
     bytes === undefined ? '' : metric === 'start' ? `${show(bytes / 1e6)} MB read` : `${bytes.toFixed(0)} bytes an event`,
     perSecond === undefined ? '' : `${show(perSecond)} events a second`,
-    cpu === undefined ? '' : `cpu ${show(cpu)} ms ${each}`,
+    cpu === undefined ? '' : `cpu ${show(cpu)} ms ${each}${cpuP99 === undefined ? '' : ` (p99 ${show(cpuP99)})`}`,
   ];
   return `${metric.padEnd(17)}${show(value).padStart(9)} ${unit.padEnd(4)} ${more.filter((part) => part !== '').join(', ')}`;
 }

@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { systemClock } from '../../base/clock.js';
 import { createLogger } from '../../base/log.js';
 import { createKubeClient } from '../../datastore/client.js';
@@ -15,6 +17,10 @@ import { addDevices, ScaleNode } from './scale-node.js';
 
 /** Of rest: several renewals of every watch. */
 const REST_MS = 40_000;
+/** After a change: what comes of it later (the kernel's notices come 50 ms after) is still its own. */
+const AFTER_MS = 70;
+/** Nodes more, whose memory is measured. */
+const MORE_NODES = 300;
 
 /** Bytes that this process has read from the API server, its headers included. */
 class Wire {
@@ -77,6 +83,7 @@ class ApiBench {
     await this.#each('pod-label', (n) => size.localPods + ((n * 7919) % (size.pods - size.localPods)), true);
     const beats = size.nodes / 300; // kubelet's nodeStatusReportFrequency
     await this.#steady('heartbeats', `node-heartbeat ${Math.ceil(beats * seconds)} ${beats}`);
+    await this.#nodeMemory();
     const serverMb = await this.#steady('pod-events', `pod-label ${changes} 50`);
     this.figures.push({ metric: 'server-resident', unit: 'MB', value: serverMb });
     this.figures.push({ metric: 'resident', unit: 'MB', value: process.memoryUsage.rss() / 1e6 });
@@ -109,18 +116,35 @@ class ApiBench {
 
   /** One change after another. `enforced`: it changes what is in the kernel, and is over when that is done; else it is over when it has been read. */
   async #each(metric: ApiMetric, which: (n: number) => number, enforced: boolean): Promise<void> {
-    const [bytes, before, events] = [this.#wire.bytes, process.cpuUsage(), this.#events];
-    const times: number[] = [];
+    const [bytes, events] = [this.#wire.bytes, this.#events];
+    const [times, cpus]: [number[], number[]] = [[], []];
     for (let n = 0; n < this.order.changes; n++) {
-      const startMs = performance.now();
+      const [startMs, before] = [performance.now(), process.cpuUsage()];
       const applied = enforced ? this.#node.applied() : undefined;
       await this.ask(`${metric} ${which(n)}`);
       await (applied ?? this.#read(events + n + 1));
       times.push(performance.now() - startMs);
+      await sleep(AFTER_MS);
+      cpus.push(cpuMs(before));
     }
     await this.#read(events + times.length);
-    times.sort((a, b) => a - b);
-    this.figures.push({ metric, unit: 'ms', value: times[times.length >> 1]!, p99: times[Math.floor(times.length * 0.99)]!, cpu: cpuMs(before) / times.length, bytes: (this.#wire.bytes - bytes) / times.length });
+    const [time, cpu] = [spread(times), spread(cpus)];
+    this.figures.push({ metric, unit: 'ms', value: time.median, p99: time.p99, cpu: cpu.median, cpuP99: cpu.p99, bytes: (this.#wire.bytes - bytes) / times.length });
+  }
+
+  /** Heap of the agent for one node more: its object, its rows as wanted and as known. */
+  async #nodeMemory(): Promise<void> {
+    const each = async (order: string): Promise<number> => {
+      const events = this.#events;
+      for (let n = 0; n < MORE_NODES; n++) await this.ask(`${order} ${this.order.size.nodes + 10_000 + n}`);
+      await this.#read(events + MORE_NODES);
+      await sleep(1000); // until all is applied, and what was read is garbage
+      return heapBytes();
+    };
+    const before = heapBytes();
+    const after = await each('node-add');
+    await each('node-gone');
+    this.figures.push({ metric: 'node-memory', unit: 'B', value: (after - before) / MORE_NODES });
   }
 
   /** @returns what the server says it holds, MB */
@@ -142,6 +166,19 @@ class ApiBench {
   get #events(): number {
     return this.#datastore!.health().resources.reduce((sum, resource) => sum + resource.events, 0);
   }
+}
+
+function spread(values: readonly number[]): { readonly median: number; readonly p99: number } {
+  const sorted = [...values].sort((a, b) => a - b);
+  return { median: sorted[sorted.length >> 1]!, p99: sorted[Math.floor(sorted.length * 0.99)]! };
+}
+
+/** Without what is garbage. */
+function heapBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 function cpuMs(before: NodeJS.CpuUsage): number {

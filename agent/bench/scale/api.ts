@@ -1,18 +1,19 @@
 import type { ScaleOrder } from './scale-node.js';
 import { isolated, type ScaleScenario } from './scale.js';
 
-/** `heartbeats`: every node reports each five minutes, as kubelets do; `pod-events`: 50 a second. */
+/** `heartbeats`: every node reports each five minutes, as kubelets do; `pod-events`: 50 a second; `node-memory`: what the agent's heap holds for a node more. */
 export type ApiMetric =
   | 'start' | 'rest' | 'node-heartbeat' | 'node-move' | 'node-add' | 'node-gone' | 'pod-status' | 'pod-label'
-  | 'heartbeats' | 'pod-events' | 'resident' | 'server-resident';
+  | 'heartbeats' | 'pod-events' | 'node-memory' | 'resident' | 'server-resident';
 
 export interface ApiFigure {
   readonly metric: ApiMetric;
-  readonly unit: 'ms' | 'MB' | 'B/s';
+  readonly unit: 'ms' | 'MB' | 'B/s' | 'B';
   readonly value: number;
   readonly p99?: number;
-  /** Processor time of the agent, of one change or of a second; ms. */
+  /** Processor time of the agent, of one change (with all that follows from it; the median) or of a second; ms. */
   readonly cpu?: number;
+  readonly cpuP99?: number;
   /** Read from the API server: of one change, or of all of `start`. */
   readonly bytes?: number;
   readonly perSecond?: number;
@@ -28,6 +29,7 @@ const size = (nodes: number, pods: number) => ({ nodes, pods, localPods: Math.mi
 /** Clusters in the embedded API server; ten pods a node. */
 export const API_SCENARIOS: readonly ScaleScenario[] = [
   { name: 'nodes-20', size: { ...size(20, 200), namespaces: 10, policies: 20 }, memoryGb: 16 },
+  { name: 'nodes-100', size: size(100, 1000), memoryGb: 16 },
   { name: 'nodes-1000', size: size(1000, 10_000), memoryGb: 16 },
   { name: 'nodes-5000', size: size(5000, 50_000), memoryGb: 16 },
 ];

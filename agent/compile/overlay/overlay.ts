@@ -66,6 +66,7 @@ export const compileOverlay = (input: OverlayInput): OverlayState | Problem => n
 export class OverlayCompiler {
   readonly #rows = new PeerRowCompiler();
   #peers: { readonly of: string; readonly compiler: PeerCompiler } | undefined;
+  #own: { readonly of: OverlayInput; readonly parts: OwnParts } | undefined;
   #last: OverlayState | undefined;
 
   /** @returns the reason where there is nothing to build: no pod CIDR yet, or one outside the network (flannel exits there; we wait, and say so) */
@@ -81,7 +82,15 @@ export class OverlayCompiler {
     const { leases, problems } = this.#peersOf(self, network.family).sync(input.nodes);
     const direct = netConf.backend.directRouting ? input.onLink : NEVER;
     const rows = this.#rows.sync(leases, { overlayIfindex: input.overlayIfindex, direct });
-    return (this.#last = kept(this.#last, { ...ownParts(input, subnet), ...rows, subnet, network, problems }));
+    return (this.#last = kept(this.#last, { ...this.#ownParts(input, subnet), ...rows, subnet, network, problems }));
+  }
+
+  #ownParts(input: OverlayInput, subnet: Cidr): OwnParts {
+    const last = this.#own;
+    const same = last !== undefined && OWN_INPUTS.every((key) => input[key] === last.of[key]);
+    if (same) return last.parts;
+    this.#own = { of: input, parts: ownParts(input, subnet) };
+    return this.#own.parts;
   }
 
   #peersOf(self: Node, family: Family): PeerCompiler {
@@ -92,10 +101,15 @@ export class OverlayCompiler {
   }
 }
 
+type OwnParts = Pick<OverlayState, 'link' | 'addresses' | 'routes' | 'annotations' | 'mtu'>;
+
+/** What these parts are made of. */
+const OWN_INPUTS = ['self', 'netConf', 'uplink', 'vtepMac', 'overlayIfindex', 'blackholeRoute'] as const satisfies readonly (keyof OverlayInput)[];
+
 const NEVER = (): boolean => false;
 
 /** What does not depend on other nodes. */
-function ownParts(input: OverlayInput, subnet: Cidr): Pick<OverlayState, 'link' | 'addresses' | 'routes' | 'annotations' | 'mtu'> {
+function ownParts(input: OverlayInput, subnet: Cidr): OwnParts {
   const { uplink, overlayIfindex: ifindex } = input;
   const { backend } = input.netConf;
   const mtu = (backend.mtu === 0 ? uplink.mtu : backend.mtu) - vxlanOverhead(subnet.family);
@@ -121,7 +135,7 @@ function ownParts(input: OverlayInput, subnet: Cidr): Pick<OverlayState, 'link' 
 /** Each part, and the whole, is the last one's where it says the same. Peers' rows are by identity: comparing them would look at all nodes. */
 function kept(last: OverlayState | undefined, now: OverlayState): OverlayState {
   if (last === undefined) return now;
-  const part = <K extends (typeof SMALL)[number]>(key: K): Pick<OverlayState, K> => ({ [key]: isDeepStrictEqual(last[key], now[key]) ? last[key] : now[key] }) as Pick<OverlayState, K>;
+  const part = <K extends (typeof SMALL)[number]>(key: K): Pick<OverlayState, K> => ({ [key]: last[key] === now[key] || isDeepStrictEqual(last[key], now[key]) ? last[key] : now[key] }) as Pick<OverlayState, K>;
   const state = SMALL.reduce((sum, key) => ({ ...sum, ...part(key) }), now);
   return (Object.keys(state) as (keyof OverlayState)[]).every((key) => state[key] === last[key]) ? last : state;
 }
