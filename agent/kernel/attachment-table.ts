@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttachmentRow } from '../compile/desired.js';
 import type { Table, ToldRow } from '../reconcile/table.js';
-import { canalAttachmentCodec, type CanalAttachment } from './abi.generated.js';
+import { canalAttachmentCodec, type CanalAttachment, type CanalLink } from './abi.generated.js';
 import { decodeAll } from './codec.js';
 import { kernelDevices, type DeviceSource } from './device-book.js';
 import { eachRow } from './each-row.js';
@@ -55,6 +55,7 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   /** Our tcx links as they were found last: ifindex, hook, program's id. */
   #links: readonly string[] = [];
   #lookedAtMs = 0;
+  #named: { readonly links: readonly CanalLink[]; readonly names: ReadonlyMap<number, string> } = { links: [], names: new Map() };
   /** Devices without any of ours, as seen in this turn of the event loop. */
   readonly #bare = new Set<number>();
 
@@ -171,8 +172,11 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     queueMicrotask(() => this.#bare.clear());
   }
 
+  /** Made once for as long as devices are the same: after a start a thousand notices ask. */
   private names(): ReadonlyMap<number, string> {
-    return new Map(this.devices.links().map((link) => [link.ifindex, link.name]));
+    const links = this.devices.links();
+    if (links !== this.#named.links) this.#named = { links, names: new Map(links.map((link) => [link.ifindex, link.name])) };
+    return this.#named.names;
   }
 
   private programOf(found: CanalAttachment): string {
