@@ -120,8 +120,20 @@ async function measure(run: Run, section: Section, contenders: readonly Contende
   const { options } = run;
   options.onNotice(`${path} ${metric}: ${options.rounds} rounds of ${contenders.length}`);
   const rounds: Round[] = [];
-  for (let i = 0; i < options.rounds; i++) rounds.push(await takeRound(run, section, contenders, { path, metric }));
+  for (let i = 0; i < options.rounds; i++) rounds.push(await takeUsefulRound(run, section, contenders, { path, metric }));
   return section.rows.flatMap((row) => rowsOf(section, row, rounds, path, metric) ?? []);
+}
+
+/** How often a round may be taken again in which a contender that ratios are to has no figure: it would give none. */
+const AGAIN = 2;
+
+async function takeUsefulRound(run: Run, section: Section, contenders: readonly Contender[], part: Part): Promise<Round> {
+  let round = await takeRound(run, section, contenders, part);
+  for (let again = 0; again < AGAIN && section.rows.some(({ against }) => round[against] === undefined); again++) {
+    run.progress.more(contenders.length * run.options.turns);
+    round = await takeRound(run, section, contenders, part);
+  }
+  return round;
 }
 
 async function takeRound({ options, progress }: Run, section: Section, contenders: readonly Contender[], part: Part): Promise<Round> {

@@ -5,7 +5,7 @@ export class Progress {
 
   /** @param total turns that are to be measured */
   constructor(
-    private readonly total: number,
+    private total: number,
     private readonly now: () => number = () => performance.now(),
   ) {
     this.#startMs = now();
@@ -13,6 +13,11 @@ export class Progress {
 
   turn(): void {
     this.#done++;
+  }
+
+  /** Turns that were not foreseen. */
+  more(turns: number): void {
+    this.total += turns;
   }
 
   /** As people read it. */
