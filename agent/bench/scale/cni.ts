@@ -163,7 +163,7 @@ class CniBench {
     const common = { cniVersion: '0.3.1', name: `bench-${contender}`, mtu: 1450 };
     if (contender === 'ptp') return { ...common, type: 'ptp', ipMasq: false, ipam };
     if (contender === 'bridge') return { ...common, type: 'bridge', bridge: 'bench0', isGateway: true, ipMasq: false, ipam };
-    return { ...common, type: 'canal', socket: join(this.directory, 'cni.sock'), ipam: { type: 'host-local', subnet: 'usePodCidr', dataDir: join(this.directory, 'addresses') } };
+    return { ...common, type: 'canal', socket: join(this.directory, 'cni.sock'), queue: join(this.directory, 'queue'), ipam: { type: 'host-local', subnet: 'usePodCidr', dataDir: join(this.directory, 'addresses') } };
   }
 }
 
