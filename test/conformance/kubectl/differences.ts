@@ -9,7 +9,13 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
 
 /** What kubectl before 1.23 itself says otherwise, whatever the server: not compared with what a newer one was recorded to say. */
 export const OLD_KUBECTL: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'runs a pod, reads its log and runs commands in it': { 'get pod p -o yaml': 'shows managedFields', 'describe pod p': 'has no line for the service account' },
+  'runs a pod, reads its log and runs commands in it': {
+    'get pod p -o yaml': 'shows managedFields',
+    'describe pod p': 'has no line for the service account',
+    'logs p -> 1': 'chooses no container',
+    'logs none -> 1': 'other words',
+    'exec p -- node -p 1+1': 'other words for the container that it chose',
+  },
   'sees pods end and begin again': { 'describe pod ': 'has no line for the service account' },
   'rolls a deployment out, back and out again': {
     'describe svc web': 'reads Endpoints, which the lab does not make',
