@@ -1,7 +1,7 @@
 import { isFull, isNoDevice } from '../base/errors.js';
 import type { Changes } from './diff.js';
 import { isOpen, opened, settled, type EpochGate } from './epoch.js';
-import type { AnyLedger } from './ledger.js';
+import type { AnyLedger } from './any-ledger.js';
 import { ORDER, type Phase, type TableName } from './order.js';
 import type { Outcome, RowTrouble } from './outcome.js';
 import { plan, type PlannedPhase } from './plan.js';
