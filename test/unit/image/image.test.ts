@@ -1,36 +1,31 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { contents } from '../../../deploy/image/assemble.mjs';
 import { CONFIG, TAG } from '../../../deploy/image/config.mjs';
+import { describedImage } from './dockerfile.js';
+import { layer, sha256 } from './listing.js';
+import { makeImage } from './make.js';
 import { file } from './repository.js';
 
 /** Packing is what takes long. */
 const TIMEOUT_MS = 120_000;
-const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 let dir: string;
 let root: string;
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'canal-image-'));
-  build('one');
-  execFileSync('tar', ['-xf', join(dir, 'one.tar'), '-C', dir]);
+  makeImage('image', join(dir, 'one'));
+  execFileSync('tar', ['-xf', join(dir, 'one/canal-image.tar'), '-C', dir]);
   root = join(dir, 'root');
   execFileSync('mkdir', [root]);
   execFileSync('tar', ['-xf', join(dir, manifest().Layers[0] ?? ''), '-C', root]);
 }, TIMEOUT_MS);
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-function build(name: string): void {
-  const into = join(dir, 'build', name);
-  execFileSync('node', [file('deploy/image/assemble.mjs'), into]);
-  execFileSync('node', [file('deploy/image/pack.mjs'), into, join(dir, `${name}.tar`)]);
-}
 
 interface Manifest { readonly Config: string; readonly RepoTags: string[]; readonly Layers: string[] }
 const manifest = (): Manifest => (JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as Manifest[])[0]!;
@@ -57,8 +52,34 @@ test('the image is a list, a configuration and one layer, which name each other 
 });
 
 test('the same files make the same image, byte for byte', () => {
-  build('two');
-  expect(sha256(join(dir, 'two.tar'))).toBe(sha256(join(dir, 'one.tar')));
+  makeImage('image', join(dir, 'two'));
+  expect(sha256(join(dir, 'two/canal-image.tar'))).toBe(sha256(join(dir, 'one/canal-image.tar')));
+}, TIMEOUT_MS);
+
+/** What an engine makes of the Dockerfile, with these lines added to its last stage. */
+function described(...more: string[]) {
+  const made = (target: string): string => {
+    const into = join(dir, 'engine', target);
+    if (!existsSync(into)) makeImage(target, into);
+    return join(into, 'image/root');
+  };
+  const ignored = readFileSync(file('.dockerignore'), 'utf8').trim().split('\n');
+  return describedImage([readFileSync(file('deploy/image/Dockerfile'), 'utf8'), ...more].join('\n'), { context: file(''), ignored, made });
+}
+
+test('the Dockerfile makes the same image: every path with its mode, owner and content, and the configuration', () => {
+  const { Config, Layers } = manifest();
+  const { config } = JSON.parse(readFileSync(join(dir, Config), 'utf8')) as { config: unknown };
+  const image = described();
+  expect(Layers.flatMap((name) => layer(join(dir, name), root))).toEqual(image.entries);
+  expect(config).toEqual(image.config);
+}, TIMEOUT_MS);
+
+test('what the Dockerfile would copy besides is seen', () => {
+  const before = new Set(described().entries.map(({ path }) => path));
+  const after = described('COPY --from=build /src/deploy/canal.yaml /etc/canal/', 'COPY deploy/image/nsswitch.conf /etc/other').entries.map(({ path }) => path);
+  expect(after.filter((path) => !before.has(path))).toEqual(['/etc/canal', '/etc/canal/canal.yaml', '/etc/other']);
+  for (const line of ['COPY --from=build /etc/passwd /etc/', 'COPY build/image/root /', 'COPY --from=build /src /all', 'ADD deploy /', 'RUN true']) expect(() => described(line), line).toThrow();
 }, TIMEOUT_MS);
 
 test('the image holds what its list says and nothing else', () => {
