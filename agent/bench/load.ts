@@ -45,7 +45,7 @@ export interface LoadResult {
   readonly limits: LoadLimits;
 }
 
-/** Linux's own default, whatever this machine's is: BBR paces what it sends, and is then what is measured. */
+/** Of streams: Linux's own default, whatever this machine's is. BBR paces what it sends, and is then what is measured. */
 const CONGESTION = 'cubic';
 
 /**
@@ -54,7 +54,7 @@ const CONGESTION = 'cubic';
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { client, server, to, listen } = options;
-  const args = ['both', ...windowArgs(options), '--congestion', CONGESTION, '--to', to, '--listen', listen, ...place('client', client), ...place('server', server)];
+  const args = ['both', ...windowArgs(options), ...(options.metric.startsWith('stream') ? ['--congestion', CONGESTION] : []), '--to', to, '--listen', listen, ...place('client', client), ...place('server', server)];
   return JSON.parse(await output(loadTool(), args)) as LoadResult;
 }
 
