@@ -59,7 +59,7 @@ function detachAll(pins: string): string[] {
   const devices = Buffer.from(Uint32Array.from(links.keys()).buffer);
   const names = [...new Set(programs)].join(',');
   const { buffer, count } = grow('canal_attachments', canalAttachmentCodec.size, links.size * 2 + 16, (out, capacity, needed) =>
-    nativeResult('canal_attachments', devices, links.size, names, out, capacity, needed));
+    nativeResult('canal_attachments', devices, links.size, Number(false), names, out, capacity, needed));
   return decodeAll(canalAttachmentCodec, buffer, count).map(({ ifindex, egress, tcx }) => {
     const device = links.get(ifindex) ?? '';
     const side = egress === 0 ? 'ingress' : 'egress';
