@@ -1,6 +1,6 @@
 // Translation at the node's edge: flows whose packets come or go over the
 // uplink under other ends than those they have behind it. Rows of canal_edge
-// say both ends at once, for each way one (abi.h); a flow lives in them alone
+// say both ends at once, for each way one (abi_service.h); a flow lives in them alone
 // where no pod of this node is at either end, so they carry what ends it too.
 //
 // A source port is free if no living flow's answers come to it: that row is put

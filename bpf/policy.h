@@ -1,5 +1,5 @@
 // Policy in three lookups: address -> class; (table, class) -> rows;
-// (rows, protocol, port) -> verdict (design 3.1; layouts in abi.h).
+// (rows, protocol, port) -> verdict (design 3.1; layouts in abi_policy.h).
 #pragma once
 #include "maps.h"
 #include "packet.h"

@@ -1,5 +1,5 @@
 // From a service to a backend, for sockets and packets alike (layout and order
-// of writes: abi.h).
+// of writes: abi_service.h).
 #pragma once
 #include "maps.h"
 
@@ -19,7 +19,7 @@ enum service_rows {
 };
 
 // The row of the address, or where that is one of the node's own, the row of
-// all of them (abi.h).
+// all of them (abi_service.h).
 static __noinline const struct canal_front *service_front(const struct FAMILY_STRUCT(addr) *address, __u16 port_be, __u8 protocol,
 							  __u8 scope, enum service_rows rows)
 {

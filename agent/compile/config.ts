@@ -1,7 +1,7 @@
 import type { IpAddress } from '../base/address.js';
 import type { OverlayState, Uplink } from './overlay/overlay.js';
 
-/** canal_config without the epoch, which is reconcile's. Flags by name; bpf/abi.h has the bits. */
+/** canal_config without the epoch, which is reconcile's. Flags by name; bpf/abi_policy.h has the bits. */
 export interface ConfigRow {
   readonly fastLocal: boolean;
   readonly fastOverlay: boolean;

@@ -22,7 +22,7 @@ export interface LocalEndpoint extends Endpoint {
   readonly hostMac: string;
 }
 
-// ---- rows of the BPF maps, one type a map (bpf/abi.h has the layouts). Family-agnostic: the kernel tables split by address family.
+// ---- rows of the BPF maps, one type a map (bpf/abi_*.h have the layouts). Family-agnostic: the kernel tables split by address family.
 
 /** canal_endpoint: key is the ifindex. */
 export interface EndpointRow {

@@ -2,7 +2,7 @@ import { IpAddress } from '../base/address.js';
 import { canalEvent4Codec, canalEvent6Codec, CanalDropReason, CanalEventKind } from '../kernel/abi.generated.js';
 import { decode, enumName } from '../kernel/codec.js';
 
-/** What a program reported about one packet (bpf/abi.h, canal_event). */
+/** What a program reported about one packet (bpf/abi_flow.h, canal_event). */
 export interface FlowEvent {
   /** CLOCK_MONOTONIC. */
   readonly timeNs: bigint;

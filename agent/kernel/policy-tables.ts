@@ -82,7 +82,7 @@ export interface RuleKey extends Omit<RuleRow, 'verdict'> {
 export type RuleTable = MapTable<RuleKey, Verdict, CanalRuleKey, CanalVerdict>;
 
 const VERDICT_LOG = 1;
-/** Bits before the protocol, before the port (bpf/abi.h, canal_rule_key). */
+/** Bits before the protocol, before the port (bpf/abi_policy.h, canal_rule_key). */
 const ANY_PROTOCOL = 64 + 8;
 const ANY_PORT = 80;
 

@@ -10,8 +10,8 @@ rm -f "$folder/agent/kernel/abi.generated.ts"
 [ -e "$folder/node_modules" ] || cp -al node_modules "$folder/"
 # Eight bytes more in front of every field: no offset stays as it was.
 for struct in canal_flow canal_config canal_front; do
-	sed -i "s|^struct $struct {|&\n\t__u64 zero_next;|" "$folder/bpf/abi.h"
-	grep -q "^	__u64 zero_next;" "$folder/bpf/abi.h" || { echo "next-image.sh: bpf/abi.h has no struct $struct" >&2; exit 1; }
+	sed -i "s|^struct $struct {|&\n\t__u64 zero_next;|" "$folder"/bpf/abi_*.h
+	cat "$folder"/bpf/abi_*.h | grep -A1 "^struct $struct {" | grep -q zero_next || { echo "next-image.sh: bpf/abi_*.h have no struct $struct" >&2; exit 1; }
 done
 # Its codecs leave these out, as all padding.
 sed -i "s/member.name !== 'zero'/!member.name.startsWith('zero')/; s/member.name === 'zero'/member.name.startsWith('zero')/" "$folder/agent/kernel/codegen.mjs"

@@ -19,7 +19,7 @@ export interface Service {
 
 const ID = 77n;
 
-/** Rows of services at one address, written as bpf/abi.h says. */
+/** Rows of services at one address, written as bpf/abi_service.h says. */
 export class ServiceRows {
   constructor(private readonly node: () => Node) {}
 

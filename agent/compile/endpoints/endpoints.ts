@@ -3,7 +3,7 @@ import { changedSpan } from '../../base/changed-span.js';
 import { changesBetween, MapEditor } from '../../base/versioned-map.js';
 import type { AttachmentRow, EndpointRow, LocalEndpoint, PodDeviceName, PolicyState, RouteRow } from '../desired.js';
 
-/** enum canal_endpoint_flags of bpf/abi.h: the node's own processes always reach a pod (compat.md 6.7). */
+/** enum canal_endpoint_flags of bpf/abi_policy.h: the node's own processes always reach a pod (compat.md 6.7). */
 export const ENDPOINT_HOST_ALLOWED = 1;
 
 /** Programs at a pod's host device, named from the pod's side. */

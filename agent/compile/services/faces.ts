@@ -15,7 +15,7 @@ export const FIELDS: Readonly<Record<Rank, string>> = {
   hostPort: 'spec.containers[].ports[].hostPort',
 };
 
-/** In a front row's key: every address of the node itself (bpf/abi.h). */
+/** In a front row's key: every address of the node itself (bpf/abi_service.h). */
 export const EVERY_ADDRESS: Readonly<Record<Family, IpAddress>> = { 4: IpAddress.parse('0.0.0.0')!, 6: IpAddress.parse('::')! };
 
 /** One way to a port of a service. */

@@ -10,7 +10,7 @@ export class Maps {
   /** Rows written or removed. */
   writes = 0;
 
-  /** In the order that bpf/abi.h asks for; `after` runs after every single write. */
+  /** In the order that bpf/abi_service.h asks for; `after` runs after every single write. */
   write({ fronts, backs, live, ranges }: ServiceChanges, after: () => void = () => {}): void {
     const did = (): void => {
       this.writes++;
