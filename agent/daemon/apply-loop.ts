@@ -152,7 +152,12 @@ export class ApplyLoop {
     }
   }
 
+  /**
+   * The first one takes note, before it is over, of what the kernel says of its many writes: otherwise the first change
+   * after a start would wait for that.
+   */
   #apply(snapshot: Snapshot, touched: readonly TableName[], startMs: number): number | undefined {
+    const before = this.#view;
     const outcomes: Outcome[] = [];
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const outcome = this.#round(snapshot, touched);
@@ -160,6 +165,7 @@ export class ApplyLoop {
       if (!outcome.writes.has('link') && !outcome.writes.has('address')) break;
       this.#watch.forget();
     }
+    if (before === undefined) outcomes.push(this.#round(snapshot, this.#watch.look()));
     this.record.applied(outcomes, this.options.clock.monotonic() - startMs);
     this.options.onApplied(this.#view!);
     for (const wake of this.#waiting) wake();

@@ -146,7 +146,8 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     encapsulates: () => encapsulates,
     notices: () => {
       const { changes, told } = book.notices();
-      return { changes: withPolled(changes, { route: ipsec.changed(), tc: attachments.linksChanged() }), ...rowNews({ routes, neighbours, fdb, attachments }, told) };
+      const news = book.still(() => rowNews({ routes, neighbours, fdb, attachments }, told));
+      return { changes: withPolled(changes, { route: ipsec.changed(), tc: attachments.linksChanged() }), ...news };
     },
     noticed: (signal) => waker.wait(signal),
     relist: () => book.forget(),

@@ -28,6 +28,7 @@ export class DeviceBook implements DeviceSource {
   /** Notices that nobody has taken yet. */
   #untold = new Map<Change, Set<number>>();
   #rows: Told[] = [];
+  #still = false;
 
   /** @param drain notices since its last call: there from the moment on when what they are about is done */
   constructor(private readonly drain: () => Heard) {}
@@ -52,6 +53,17 @@ export class DeviceBook implements DeviceSource {
     return heard;
   }
 
+  /** Runs what asks often and changes nothing: meanwhile the book stays as it is, and no notices are asked for. */
+  still<T>(run: () => T): T {
+    this.#follow();
+    this.#still = true;
+    try {
+      return run();
+    } finally {
+      this.#still = false;
+    }
+  }
+
   /** The next look asks the kernel for everything. */
   forget(): void {
     this.#links = undefined;
@@ -59,6 +71,7 @@ export class DeviceBook implements DeviceSource {
   }
 
   #follow(): void {
+    if (this.#still) return;
     const { changes, told } = this.drain();
     this.#rows.push(...told);
     const [links, addresses] = [this.#links, this.#addresses];

@@ -232,4 +232,17 @@ describe('what somebody else does', () => {
     expect(books.watch.moved).toBe(true);
     run('ip route del default');
   });
+
+  it('are not asked for while rows are told, and none is lost by that', () => {
+    const book = new DeviceBook(() => monitor.drain());
+    const before = book.links();
+    book.still(() => {
+      run('ip link set cali-ec mtu 1400');
+      expect(book.links()).toBe(before);
+    });
+    expect(book.links().find(({ name }) => name === 'cali-ec')!.mtu).toBe(1400);
+    expect(() => book.still(() => { throw new Error('within'); })).toThrow('within');
+    run('ip link set cali-ec mtu 1500');
+    expect(book.links().find(({ name }) => name === 'cali-ec')!.mtu).toBe(1500);
+  });
 });

@@ -71,6 +71,20 @@ describe('the apply loop', () => {
     expect([world.kernel.writes, world.kernel.epochValue]).toEqual([writes, epochValue]);
   });
 
+  it('has taken note of what the kernel says of its own writes when a start is over', () => {
+    const world = withPods();
+    const { routes } = world.kernel.tables;
+    const [upsert, list] = [routes.upsert.bind(routes), routes.list.bind(routes)];
+    routes.upsert = (rows) => (world.kernel.changes.add('route'), upsert(rows));
+    world.apply(ISOLATED);
+    expect(world.applied).toHaveLength(1);
+    let lists = 0;
+    routes.list = () => (lists++, list());
+    world.apply(snapshot({ pods: [...PODS, pod('c', '10.42.1.9', 'two', { app: 'a' })], policies: [policy('b', 'a')] }));
+    expect(world.kernel.tables.peers.rows.has('10.42.1.9')).toBe(true);
+    expect([lists, world.loop.record.mended.size]).toEqual([0, 0]);
+  });
+
   it('makes nodes that were deleted, added or moved meanwhile exact after a restart', () => {
     const world = withPods();
     world.apply(ISOLATED);
