@@ -69,17 +69,21 @@ static __always_inline bool flow_expired(const struct canal_flow *flow, const st
 	return (__u32)idle > flow_timeout(flow, packet->protocol);
 }
 
-// Not in canal_ct. The second look there is for a flow that another CPU moved
-// between our two lookups; a request is judged anew anyway.
-static __noinline struct canal_flow *flow_find_new(struct packet *packet)
+// Not in canal_ct, or expired there: a row that stayed would hide the flow's next
+// one, which begins in canal_ctnew. The second look in canal_ct is for a flow that
+// another CPU moved between our two lookups; a request is judged anew anyway.
+static __noinline struct canal_flow *flow_find_new(struct packet *packet, bool expired)
 {
-	struct canal_flow *flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ctnew), &packet->key);
+	struct canal_flow *flow;
 
+	if (expired)
+		bpf_map_delete_elem(&CANAL_MAP(canal_ct), &packet->key);
+	flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ctnew), &packet->key);
 	if (flow)
 		packet->flags |= PACKET_NEW;
 	else if (!packet_opens(packet))
 		flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ct), &packet->key);
-	return flow;
+	return flow && !flow_expired(flow, packet) ? flow : NULL;
 }
 
 // The packet's flow; NULL: none, or expired.
@@ -87,9 +91,9 @@ static __always_inline struct canal_flow *flow_find(struct packet *packet)
 {
 	struct canal_flow *flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ct), &packet->key);
 
-	if (!flow)
-		flow = flow_find_new(packet);
-	return flow && !flow_expired(flow, packet) ? flow : NULL;
+	if (likely(flow && !flow_expired(flow, packet)))
+		return flow;
+	return flow_find_new(packet, flow);
 }
 
 static __always_inline __u32 flow_source_ifindex(const struct canal_flow *flow, const struct packet *packet)

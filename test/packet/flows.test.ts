@@ -134,6 +134,17 @@ describe.each([4, 6] as const)('IPv%i flows', (family) => {
     expect(node().fromPod('a', talk.data('a', 'b', 10, 0))).toMatchObject(denied('DROP_POLICY_INGRESS'));
   });
 
+  it('begins anew where an answered one has expired: its answers pass', () => {
+    const [ask, answer] = [talk.frame('a', 'b', UDP, udp(5000, 53)), talk.frame('b', 'a', UDP, udp(53, 5000))];
+    node().isolate('a', 'ingress', []);
+    node().fromPod('a', ask);
+    expect(node().fromPod('b', answer)).toMatchObject(passed);
+    node().plane.changeFlow({ seenS: flow().seenS - 122 });
+    expect(node().fromPod('b', answer)).toMatchObject(denied('DROP_POLICY_INGRESS'));
+    expect(node().fromPod('a', ask)).toMatchObject(passed);
+    expect(node().fromPod('b', answer)).toMatchObject(passed);
+  });
+
   it('moves a flow to the established ones at the first answer, and back when it closes', () => {
     node().fromPod('a', talk.syn('a', 'b'));
     expect([node().plane.flows('ct').length, node().plane.flows('ctnew').length]).toEqual([0, 1]);
