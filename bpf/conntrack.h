@@ -1,10 +1,12 @@
 // Flows in two LRU maps: canal_ctnew until the other side answers, canal_ct
-// from then on, canal_ctnew again when TCP closes. Rows expire at lookup.
+// from then on, canal_ctnew again when TCP is reset. Rows expire at lookup; of a
+// TCP connection that both sides have ended, closed.h keeps a word.
 //
 // An LRU element may be given to another flow while a program holds a pointer
 // to it. Counters and times may suffer that; what decides (flags, epoch,
 // ifindexes) is only ever written as a whole new row.
 #pragma once
+#include "closed.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -150,7 +152,7 @@ static __noinline int flow_promote(struct packet *packet, const struct canal_flo
 	return 0;
 }
 
-// Closed TCP only waits for stray packets: not worth an established flow's place.
+// TCP that was reset only waits for stray packets: not worth an established flow's place.
 static __noinline int flow_demote(struct packet *packet, const struct canal_flow *flow)
 {
 	struct canal_flow row;
@@ -163,25 +165,31 @@ static __noinline int flow_demote(struct packet *packet, const struct canal_flow
 	return 0;
 }
 
-static __always_inline bool flow_closed(__u8 tcp_a, __u8 tcp_b)
-{
-	return tcp_a & tcp_b & TCP_FIN || (tcp_a | tcp_b) & TCP_RST;
-}
-
 // TCP flags the side had not sent before. May move the flow.
 static __noinline int flow_tcp(struct packet *packet, struct canal_flow *flow)
 {
-	bool closed;
+	bool reset;
 
 	if (!flow)
 		return 0;
-	closed = flow_closed(flow->tcp_a, flow->tcp_b);
+	reset = (flow->tcp_a | flow->tcp_b) & TCP_RST;
 	if (packet->flags & PACKET_SOURCE_IS_B)
 		flow->tcp_b |= packet->tcp_flags & TCP_KEPT;
 	else
 		flow->tcp_a |= packet->tcp_flags & TCP_KEPT;
-	if (!closed && !(packet->flags & PACKET_NEW) && flow_closed(flow->tcp_a, flow->tcp_b))
+	if (!reset && packet->tcp_flags & TCP_RST && !(packet->flags & PACKET_NEW))
 		return flow_demote(packet, flow);
+	return 0;
+}
+
+// A packet behind both sides' FINs: nearly always the ACK of the later one, the
+// last there is.
+static __noinline int flow_end(const struct packet *packet, const struct canal_flow *flow)
+{
+	if (!flow || packet->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST) || packet->flags & PACKET_NEW)
+		return 0;
+	closed_add(packet, flow);
+	bpf_map_delete_elem(&CANAL_MAP(canal_ct), &packet->key);
 	return 0;
 }
 
@@ -204,6 +212,8 @@ static __always_inline void flow_touch(struct packet *packet, struct canal_flow 
 		flow->seen_s = packet->now_s;
 	if (packet->tcp_flags & ~seen & TCP_KEPT)
 		flow_tcp(packet, flow);
+	else if (unlikely(flow->tcp_a & flow->tcp_b & TCP_FIN))
+		flow_end(packet, flow);
 	// A refusal is no answer worth a place among the established.
 	if (!(flow->flags & FLOW_REPLIED) && !flow_is_original(flow, packet) && !(packet->tcp_flags & TCP_RST))
 		flow_promote(packet, flow);

@@ -141,7 +141,7 @@ struct {
 // ---- written by the programs
 
 // Flows that were answered, and apart from them flows that were not (and TCP
-// that is closing): whoever opens a million flows evicts only of the latter.
+// that was reset): whoever opens a million flows evicts only of the latter.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);

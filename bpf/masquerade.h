@@ -5,8 +5,9 @@
 #include "drop.h"
 #include "edge_icmp.h"
 #include "fragment.h"
+#include "revoke.h"
 
-// Towards these pods keep their address (flannel's rules; abi_policy.h).
+// Towards these pods keep their address (flannel's rules; abi.h).
 static __always_inline bool masquerade_exempts(const struct FAMILY_STRUCT(addr) *destination)
 {
 	struct FAMILY_STRUCT(canal_cidr_key) key = { .prefixlen = ADDR_WORDS * 32, .addr = *destination };
@@ -17,12 +18,18 @@ static __always_inline bool masquerade_exempts(const struct FAMILY_STRUCT(addr) 
 // Does the packet answer somebody who sees the pod's own address?
 static __noinline bool masquerade_answers(struct packet *packet)
 {
+	const struct canal_config *config = config_get();
 	const struct canal_flow *flow;
+	int flags;
 
 	parse_key(packet);
 	flow = flow_find(packet);
 	if (flow)
 		return !flow_is_original(flow, packet);
+	packet->source_ifindex = local_ifindex(&packet->source, 0);
+	flags = config ? closed_find(packet, config->epoch) : -1;
+	if (flags >= 0)
+		return !(flags & FLOW_ORIGIN_B) != !(packet->flags & PACKET_SOURCE_IS_B);
 	return packet->flags & PACKET_ANSWER;
 }
 

@@ -156,8 +156,14 @@ static __noinline int track_slow(struct __sk_buff *skb, struct packet *packet, s
 	reason = track_ends(skb, packet, config->flags, hook);
 	if (reason)
 		return reason;
-	if (!flow || packet_opens(packet))
-		return track_first(skb, packet, decision, flow);
+	if (!flow || packet_opens(packet)) {
+		flags = flow ? -1 : closed_find(packet, config->epoch);
+		if (flags < 0)
+			return track_first(skb, packet, decision, flow);
+		decision->flow_flags = flags;
+		decision->out_ifindex = packet->destination_ifindex;
+		return 0;
+	}
 	flags = flow->flags;
 	if (flow->epoch != config->epoch) {
 		flags = revoke_judge(packet, flow, config);

@@ -11,7 +11,7 @@ import { WriteCounter } from '../../agent/kernel/write-counter.js';
 const OBJECTS = join(import.meta.dirname, '..', '..', 'build', 'bpf');
 const VERDICTS = new Map([[0, 'pass'], [2, 'drop'], [7, 'redirect'], [0xffffffff, 'next']] as const);
 const WRITTEN = ['endpoint', 'local', 'peer', 'cidr', 'table', 'rule', 'route', 'ct', 'ctnew', 'frag', 'rulestat', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'outside', 'edge'] as const;
-const FAMILY_MAPS = new Set(['local', 'peer', 'cidr', 'route', 'ct', 'ctnew', 'frag', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'edge']);
+const FAMILY_MAPS = new Set(['local', 'peer', 'cidr', 'route', 'ct', 'ctnew', 'frag', 'front', 'back', 'live', 'affin', 'nat', 'sock', 'range', 'nomasq', 'edge', 'closed']);
 
 export type Program = 'canal_from_pod' | 'canal_to_pod' | 'canal_from_ovl' | 'canal_from_upl' | 'canal_to_upl';
 
@@ -87,7 +87,24 @@ export class Dataplane {
   /** Empties every map that cases write. Load with small sizes: rows() has room for all. */
   reset(): void {
     for (const map of WRITTEN) for (const row of this.rows(map)) this.delete(map, row.key);
+    this.forgetClosed();
     this.events();
+  }
+
+  /** No connection has ended: with another secret what canal_closed holds is of none. */
+  private forgetClosed(): void {
+    const globals = this.object.map('.bss');
+    native('canal_map_update', '.bss', globals, Buffer.alloc(4), Buffer.alloc(mapInfo(globals).valueSize), 1, 0, Buffer.alloc(4));
+  }
+
+  /** Ages what is kept of connections that have ended. */
+  ageClosed(seconds: number): void {
+    for (const { key, value } of this.rows('closed')) {
+      const word = value.readBigUInt64LE();
+      if (word === 0n) continue;
+      value.writeBigUInt64LE((word & ~0xfffffn) | ((word - BigInt(seconds)) & 0xfffffn));
+      this.put('closed', key, value);
+    }
   }
 
   /** Flows of a map, `ct` or `ctnew`. */

@@ -134,6 +134,8 @@ describe.each([4, 6] as const)('IPv%i flows', (family) => {
     expect(node().fromPod('a', talk.data('a', 'b', 10, 0))).toMatchObject(denied('DROP_POLICY_INGRESS'));
   });
 
+  const rows = (): [number, number] => [node().plane.flows('ct').length, node().plane.flows('ctnew').length];
+
   it('begins anew where an answered one has expired: its answers pass', () => {
     const [ask, answer] = [talk.frame('a', 'b', UDP, udp(5000, 53)), talk.frame('b', 'a', UDP, udp(53, 5000))];
     node().isolate('a', 'ingress', []);
@@ -145,22 +147,96 @@ describe.each([4, 6] as const)('IPv%i flows', (family) => {
     expect(node().fromPod('b', answer)).toMatchObject(passed);
   });
 
-  it('moves a flow to the established ones at the first answer, and back when it closes', () => {
+  it('moves a flow to the established ones at the first answer, and back when it is reset', () => {
     node().fromPod('a', talk.syn('a', 'b'));
-    expect([node().plane.flows('ct').length, node().plane.flows('ctnew').length]).toEqual([0, 1]);
+    expect(rows()).toEqual([0, 1]);
     node().fromPod('b', talk.synAck('b', 'a'));
-    expect([node().plane.flows('ct').length, node().plane.flows('ctnew').length]).toEqual([1, 0]);
-    node().fromPod('a', talk.data('a', 'b', 0, FIN | ACK));
-    node().fromPod('b', talk.answer('b', 'a', FIN | ACK));
-    expect([node().plane.flows('ct').length, node().plane.flows('ctnew').length]).toEqual([0, 1]);
-    expect(node().fromPod('a', talk.data('a', 'b', 0))).toMatchObject(passed);
-    expect([node().plane.flows('ct').length, node().plane.flows('ctnew').length]).toEqual([0, 1]);
+    expect(rows()).toEqual([1, 0]);
+    node().fromPod('a', talk.data('a', 'b', 0, RST));
+    expect(rows()).toEqual([0, 1]);
+    expect(node().fromPod('b', talk.answer('b', 'a'))).toMatchObject(passed);
+    expect(rows()).toEqual([0, 1]);
   });
 
   it('keeps a refused request among the unanswered', () => {
     node().fromPod('a', talk.syn('a', 'b'));
     node().fromPod('b', talk.answer('b', 'a', RST | ACK));
     expect([node().plane.flows('ct').length, node().plane.flows('ctnew').length]).toEqual([0, 1]);
+  });
+});
+
+describe.each([4, 6] as const)('IPv%i connections that both sides have ended', (family) => {
+  const node = useNode(family, devices.ifindexes);
+  const talk = new Talk(node);
+  const rows = (): number => node().plane.flows('ct').length + node().plane.flows('ctnew').length;
+  const finAgain = (): unknown => node().fromPod('b', talk.answer('b', 'a', FIN | ACK));
+
+  /** Of what b sends, only answers are allowed. */
+  function connectAndEnd(): void {
+    node().isolate('b', 'ingress', [{ protocol: TCP, port: 80, id: 1n }]);
+    node().isolate('b', 'egress', []);
+    node().fromPod('a', talk.syn('a', 'b'));
+    node().fromPod('b', talk.synAck('b', 'a'));
+    node().fromPod('a', talk.data('a', 'b', 0, FIN | ACK));
+    expect(finAgain()).toMatchObject(passed);
+    expect(rows()).toBe(1);
+    expect(node().fromPod('a', talk.data('a', 'b', 0))).toMatchObject(passed);
+    expect(rows()).toBe(0);
+  }
+
+  it('leave no row, and what is sent again passes both ways, as often as it comes', () => {
+    connectAndEnd();
+    for (let again = 0; again < 3; again++) {
+      expect(finAgain()).toMatchObject(passed);
+      expect(node().fromPod('a', talk.data('a', 'b', 0))).toMatchObject(passed);
+    }
+    expect(node().fromPod('b', talk.answer('b', 'a', RST))).toMatchObject(passed);
+    expect(rows()).toBe(0);
+  });
+
+  it('let nothing else through', () => {
+    connectAndEnd();
+    const denial = denied('DROP_POLICY_EGRESS');
+    expect(node().fromPod('b', talk.frame('b', 'a', TCP, tcp(80, 40001, FIN | ACK)))).toMatchObject(denial);
+    expect(node().fromPod('b', talk.frame('b', 'a', TCP, tcp(81, 40000, FIN | ACK)))).toMatchObject(denial);
+    expect(node().fromPod('b', talk.frame('b', 'outside', TCP, tcp(80, 40000, FIN | ACK)))).toMatchObject(denial);
+    expect(node().fromPod('b', talk.frame('b', 'a', UDP, udp(80, 40000)))).toMatchObject(denial);
+    expect(node().fromPod('b', talk.frame('b', 'a', TCP, tcp(80, 40000, SYN)))).toMatchObject(denial);
+    expect(node().fromPod('b', talk.synAck('b', 'a'))).toMatchObject(denial);
+  });
+
+  it('are judged like anything else after a change of policy, and after their time', () => {
+    connectAndEnd();
+    node().raiseEpoch();
+    expect(finAgain()).toMatchObject(denied('DROP_POLICY_EGRESS'));
+    connectAndEnd();
+    node().plane.ageClosed(119);
+    expect(finAgain()).toMatchObject(passed);
+    node().plane.ageClosed(2);
+    expect(finAgain()).toMatchObject(denied('DROP_POLICY_EGRESS'));
+  });
+
+  it('say nothing of another pod that has an end’s address', () => {
+    connectAndEnd();
+    node().plane.put('local', node().at.a, Buffer.from([99, 0, 0, 0]));
+    expect(finAgain()).toMatchObject(denied('DROP_POLICY_EGRESS'));
+  });
+
+  it('may begin anew at once', () => {
+    connectAndEnd();
+    connectAndEnd();
+  });
+
+  it('pass the host stack where they did before', () => {
+    node().fromPod('a', talk.syn('a', 'outside'));
+    node().toPod('a', talk.synAck('outside', 'a'), 'outside');
+    node().isolate('a', 'ingress', []);
+    node().fromPod('a', talk.data('a', 'outside', 0, FIN | ACK));
+    node().toPod('a', talk.answer('outside', 'a', FIN | ACK), 'outside');
+    node().fromPod('a', talk.data('a', 'outside', 0));
+    expect(rows()).toBe(0);
+    expect(node().toPod('a', talk.answer('outside', 'a', FIN | ACK), 'outside')).toMatchObject(passed);
+    expect(node().toPod('a', talk.frame('outside', 'a', TCP, tcp(80, 40001, FIN | ACK)), 'outside')).toMatchObject(denied('DROP_POLICY_INGRESS'));
   });
 });
 

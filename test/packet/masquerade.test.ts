@@ -89,8 +89,12 @@ describe.each([4, 6] as const)('IPv%i masquerade', (family) => {
   it('leaves answers of pods alone that the world reached under their own address', () => {
     edge.on();
     node().toPod('a', frame(node().at.outside, node().at.a, TCP, tcp(40000, 80, SYN)), 'outside');
-    expect(ends(leaves('a', TCP, tcp(80, 40000, SYN | ACK)).bytes).source.equals(node().at.a)).toBe(true);
-    expect(node().plane.rows('edge')).toHaveLength(0);
+    const answered = (flags: number): boolean => ends(leaves('a', TCP, tcp(80, 40000, flags)).bytes).source.equals(node().at.a);
+    expect(answered(SYN | ACK)).toBe(true);
+    node().toPod('a', frame(node().at.outside, node().at.a, TCP, tcp(40000, 80, FIN | ACK)), 'outside');
+    // The last of the connection, and what is sent again when it is over.
+    for (const flags of [FIN | ACK, ACK, ACK, FIN | ACK]) expect(answered(flags)).toBe(true);
+    expect([node().plane.rows('edge').length, node().plane.flows('ct').length]).toEqual([0, 0]);
   });
 
   it('lets fragments follow their first, both ways', () => {
