@@ -92,7 +92,8 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
   }
 
   /** Keys that may differ between two versions; undefined where they do not come from one another. */
-  static keysBetween<K, V>(a: VersionedMap<K, V>, b: VersionedMap<K, V>): Set<K> | undefined {
+  static keysBetween<K, V>(a: VersionedMap<K, V>, b: VersionedMap<K, V>): Iterable<K> | undefined {
+    if (a.#towards === b) return a.#different.keys(); // one step, as mostly
     const path = new Map<VersionedMap<K, V>, number>();
     for (let at: VersionedMap<K, V> | undefined = a; at !== undefined; at = at.#towards) path.set(at, path.size);
     const keys = new Set<K>();
@@ -132,13 +133,14 @@ export class MapEditor<K, V> {
   }
 
   set(key: K, value: V): void {
-    if (this.get(key) !== value) this.#write(key, value);
+    const was = this.get(key);
+    if (was !== value) this.#write(key, was, value);
   }
 
   delete(key: K): boolean {
-    if (!this.has(key)) return false;
-    this.#write(key, undefined);
-    return true;
+    const was = this.get(key);
+    if (was !== undefined) this.#write(key, was, undefined);
+    return was !== undefined;
   }
 
   /** The map as it is now; the same one as long as nothing is written. */
@@ -147,14 +149,14 @@ export class MapEditor<K, V> {
     return this.#newest;
   }
 
-  #write(key: K, value: V | undefined): void {
+  #write(key: K, was: V | undefined, value: V | undefined): void {
     if (this.#draft === undefined) {
       const { next, ...draft } = VersionedMap.handOver(this.#newest);
       this.#newest = next;
       this.#draft = draft;
     }
     const { rows, before } = this.#draft;
-    if (!before.has(key)) before.set(key, rows.get(key));
+    if (!before.has(key)) before.set(key, was);
     if (value === undefined) rows.delete(key);
     else rows.set(key, value);
   }

@@ -237,7 +237,7 @@ export class ApplyLoop {
 const OTHER_TABLES: readonly TableName[] = ['canal_config', 'sysctl', 'attachment', 'link', 'address', 'fdb', 'neighbour', 'route', 'canal_route', 'canal_local', 'canal_outside', 'canal_nomasq', 'canal_live', 'canal_back', 'canal_range', 'canal_front', 'socket'];
 
 /** Longest that a comparison works without letting others, and then for how long. */
-const WORK_MS = 3;
+const WORK_MS = 1;
 const REST_MS = 5;
 /** Rows in between are not worth a look at the clock. */
 const ROWS = 64;

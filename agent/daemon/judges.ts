@@ -40,9 +40,7 @@ export function placeJudges(ledgers: PolicyLedgers, rows: readonly RowChange<IpA
   }
   let looked = 0;
   for (const [from, to] of moves.values()) {
-    const [was, is] = [rowsByTable(ledgers, from), rowsByTable(ledgers, to)];
-    looked += was.size + is.size;
-    if (looked > MOST || [...told(was, is), ...told(is, was)].some((table) => inForce(ledgers, table, was.get(table), is.get(table)))) return true;
+    for (const [table, was, is] of entries(ledgers, from, to)) if (++looked > MOST || (was !== is && inForce(ledgers, table, was, is))) return true;
   }
   return false;
 }
@@ -57,9 +55,10 @@ export function entryJudges(ledgers: PolicyLedgers, rows: readonly RowChange<Tab
     inUse.set(classId, known);
     return known;
   };
-  return rows.some(({ key: { table, classId }, before, after }) => {
+  return rows.some((row) => {
+    const { table, classId } = row.key;
     if (!met(classId)) return false;
-    return classId === 0n ? hasEndpoint(ledgers, table) : inForce(ledgers, table, before, after);
+    return classId === 0n ? hasEndpoint(ledgers, table) : inForce(ledgers, table, row.before, row.after);
   });
 }
 
@@ -75,17 +74,20 @@ function hasEndpoint({ endpoints }: PolicyLedgers, table: bigint): boolean {
   return endpoints.refersNow(`table:${table}`);
 }
 
-/** What tables with an entry of its own give a class; all others give it what they give class 0. */
-function rowsByTable({ tables }: PolicyLedgers, classId: bigint): ReadonlyMap<bigint, bigint> {
-  const rows = new Map<bigint, bigint>();
-  if (classId !== 0n) for (const { key, row } of tables.grouped(classId)) rows.set(key.table, row);
-  return rows;
+/** What tables that have an entry for either class say of the one and of the other; undefined: what they say of class 0. One at a time, as mostly the first decides. */
+function* entries({ tables }: PolicyLedgers, from: bigint, to: bigint): Generator<readonly [table: bigint, was: bigint | undefined, is: bigint | undefined]> {
+  const before = new Map<bigint, bigint>();
+  for (const { key, row } of entriesOf(tables, from)) before.set(key.table, row);
+  for (const { key, row } of entriesOf(tables, to)) {
+    const was = before.get(key.table);
+    before.delete(key.table);
+    yield [key.table, was, row];
+  }
+  for (const [table, was] of before) yield [table, was, undefined];
 }
 
-/** Tables that say something else in the one than in the other, or nothing there. */
-function* told(rows: ReadonlyMap<bigint, bigint>, others: ReadonlyMap<bigint, bigint>): Generator<bigint> {
-  for (const [table, row] of rows) if (others.get(table) !== row) yield table;
-}
+/** Entries of tables for a class; those without give it what they give class 0. */
+const entriesOf = (tables: PolicyLedgers['tables'], classId: bigint): Iterable<Keyed<TableKey, bigint>> => (classId === 0n ? [] : tables.grouped(classId));
 
 /** Class of what covers it, where it has no row of its own. */
 function coveringClass({ cidrs }: PolicyLedgers, place: IpAddress | Cidr): bigint {

@@ -20,8 +20,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   #settled: Rows<Key, Row> | undefined;
   readonly #known: KnownRows<Key, Row>;
   readonly #failures = new Map<string, Failure>();
-  /** Keys that this apply has found different and not yet made right; those that earlier applies left so. */
-  #open = new Set<string>();
+  /** Keys that earlier applies have found different and not made right. */
   #pending: ReadonlySet<string> = new Set();
   /** Keys that may differ; undefined: every key may. Saves comparing whole tables where the wish changed by a few rows. */
   #suspects: Set<string> | undefined;
@@ -127,8 +126,8 @@ export class Ledger<Key, Row> implements AnyLedger {
 
   changes(): Changes {
     const changes = this.#ranked(this.#differences());
-    this.#suspects = new Set([...changes.put, ...changes.gone]);
-    this.#open = new Set(this.#suspects);
+    this.#suspects = new Set(changes.put);
+    for (const key of changes.gone) this.#suspects.add(key);
     return changes;
   }
 
@@ -208,17 +207,17 @@ export class Ledger<Key, Row> implements AnyLedger {
 
   judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean {
     if (this.relations.judges === undefined) return true;
-    const rows = keys.map((key) => {
-      const [before, after] = [this.#actual?.get(key), verb === 'upsert' ? this.#desired.get(key) : undefined];
-      return { key: (after ?? before)!.key, before: before?.row, after: after?.row };
-    });
-    return this.relations.judges(rows);
+    const actual = this.#actual;
+    return this.relations.judges(keys.map((text) => {
+      const wanted = verb === 'upsert' ? this.#desired.get(text) : undefined;
+      return { key: (wanted ?? actual!.get(text)!).key, get before() { return actual?.get(text)?.row; }, after: wanted?.row };
+    }));
   }
 
   /** The apply is over: from here on a difference is somebody else's doing. Drops failures of what nobody wants any more, or what is so by now. */
   settle(): void {
     this.#settled = this.#desired;
-    this.#pending = this.#open;
+    if (this.#suspects !== undefined) this.#pending = new Set(this.#suspects); // what this apply has found different and not made right
     this.#patched.clear();
     for (const [key, { wish }] of this.#failures) {
       const [wanted, there] = [this.#desired.get(key), this.#actual?.get(key)];
@@ -262,7 +261,6 @@ export class Ledger<Key, Row> implements AnyLedger {
         return;
       }
       this.#failures.delete(key);
-      this.#open.delete(key);
       this.#suspects?.delete(key);
       this.#known.store(key, wish);
     });

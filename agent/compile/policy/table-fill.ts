@@ -95,40 +95,36 @@ class ByQuestion<T> {
 /** One table, as it fills. */
 class Filling {
   readonly #table: TableEntries;
-  readonly #found = new Map<PeerClass, Rows>();
   /** Class id (0n: default) -> rows id. */
   readonly #entries: MapEditor<bigint, bigint>;
 
   constructor(readonly id: bigint, readonly spec: TableSpec, private readonly pool: RowsPool) {
     this.#table = new TableEntries(spec);
     this.#entries = new MapEditor(new Map([[0n, this.#table.fallback.id]]));
-    pool.count(this.#table.fallback, 1);
+    pool.use(this.#table.fallback);
   }
 
   /** @returns whether the table has an entry for it now */
   add(peer: PeerClass): boolean {
     const rows = this.#table.rows(peer);
-    this.#table.forget(this.#found.size);
+    this.#table.forget(this.#entries.size);
     if (rows === undefined) return false;
-    this.#found.set(peer, rows);
     this.#entries.set(peer.id, rows.id);
-    this.pool.count(rows, 1);
+    this.pool.use(rows);
     return true;
   }
 
   /** @returns whether the table had an entry for it */
   remove(peer: PeerClass): boolean {
-    const rows = this.#found.get(peer);
+    const rows = this.#entries.get(peer.id);
     if (rows === undefined) return false;
-    this.#found.delete(peer);
     this.#entries.delete(peer.id);
-    this.pool.count(rows, -1);
+    this.pool.leave(rows);
     return true;
   }
 
   empty(): void {
-    for (const rows of this.#found.values()) this.pool.count(rows, -1);
-    this.pool.count(this.#table.fallback, -1);
+    for (const rows of this.entries().values()) this.pool.leave(rows);
   }
 
   entries(): VersionedMap<bigint, bigint> {
@@ -138,22 +134,30 @@ class Filling {
 
 /** Rows by their id, and the rules they tell, as long as an entry points at them. */
 class RowsPool {
-  readonly #uses = new Map<bigint, number>();
+  readonly #uses = new Map<bigint, { readonly made: Rows; entries: number }>();
   readonly #tellers = new Map<bigint, number>();
   readonly #rows = new MapEditor<bigint, readonly RuleRow[]>();
   readonly #rules = new MapEditor<bigint, string>();
 
-  count(made: Rows, step: 1 | -1): void {
-    const before = this.#uses.get(made.id) ?? 0;
-    this.#uses.set(made.id, before + step);
-    if (before === 0) {
-      this.#rows.set(made.id, made.rows);
-      for (const [rule, name] of made.rules) this.#tell(rule, name, 1);
-    } else if (before + step === 0) {
-      this.#uses.delete(made.id);
-      this.#rows.delete(made.id);
-      for (const [rule, name] of made.rules) this.#tell(rule, name, -1);
+  /** One entry more points at them. */
+  use(made: Rows): void {
+    const use = this.#uses.get(made.id);
+    if (use !== undefined) {
+      use.entries++;
+      return;
     }
+    this.#uses.set(made.id, { made, entries: 1 });
+    this.#rows.set(made.id, made.rows);
+    for (const [rule, name] of made.rules) this.#tell(rule, name, 1);
+  }
+
+  /** One entry less. */
+  leave(id: bigint): void {
+    const use = this.#uses.get(id)!;
+    if (--use.entries > 0) return;
+    this.#uses.delete(id);
+    this.#rows.delete(id);
+    for (const [rule, name] of use.made.rules) this.#tell(rule, name, -1);
   }
 
   versions(): Pick<PolicyState, 'rows' | 'rules'> {
