@@ -1,4 +1,5 @@
 import type { V1LabelSelector } from '@kubernetes/client-node';
+import { isFields } from './kube-object.js';
 
 /**
  * A value as Go's `%#v` prints it: what a real server's messages show of
@@ -9,6 +10,12 @@ export class GoText {
 }
 
 const quoted = JSON.stringify;
+const CONTROLS: Readonly<Record<string, string>> = { '07': '\\a', '0b': '\\v' };
+
+/** As `%q` does: control characters otherwise than JSON. */
+export function goQuoted(text: string): string {
+  return JSON.stringify(text).replace(/\\(?:u00([01][0-9a-f])|[^])/g, (escape: string, code: string | undefined) => (code === undefined ? escape : (CONTROLS[code] ?? `\\x${code}`)));
+}
 
 export const goStrings = (items: readonly string[], type = 'string'): GoText => new GoText(`[]${type}{${items.map((item) => quoted(item)).join(', ')}}`);
 
@@ -22,6 +29,13 @@ export function goLabelSelector({ matchLabels, matchExpressions }: V1LabelSelect
   const requirements = (matchExpressions ?? []).map(({ key, operator, values }) => `v1.LabelSelectorRequirement{Key:${quoted(key)}, Operator:${quoted(operator)}, Values:${values === undefined ? '[]string(nil)' : goStrings(values).text}}`);
   const expressions = matchExpressions === undefined ? '[]v1.LabelSelectorRequirement(nil)' : `[]v1.LabelSelectorRequirement{${requirements.join(', ')}}`;
   return new GoText(`v1.LabelSelector{MatchLabels:${goStringMap(matchLabels).text}, MatchExpressions:${expressions}}`);
+}
+
+/** A JSON value as `%v` prints it. */
+export function goMap(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goMap).join(' ')}]`;
+  if (!isFields(value)) return value === null ? '<nil>' : String(value as string | number | boolean);
+  return `map[${Object.keys(value).toSorted().map((key) => `${key}:${goMap(value[key])}`).join(' ')}]`;
 }
 
 export function goIntOrString(value: number | string): GoText {

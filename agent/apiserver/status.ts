@@ -1,4 +1,4 @@
-import { GoText } from './go-text.js';
+import { GoText, goQuoted } from './go-text.js';
 
 /**
  * Errors as Kubernetes says them: `metav1.Status` with code, reason, message
@@ -34,10 +34,11 @@ export interface StatusCause {
 export class ApiError extends Error {
   readonly status: Status;
 
+  /** @param reason '' for none */
   constructor(code: number, reason: string, message: string, details?: StatusDetails) {
     super(message);
     this.name = 'ApiError';
-    this.status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, ...(details ? { details } : {}), code };
+    this.status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, ...(reason === '' ? {} : { reason }), ...(details ? { details } : {}), code };
   }
 
   get code(): number {
@@ -90,6 +91,15 @@ export function expired(message: string, rest?: string): ApiError {
   return error;
 }
 
+/** What a real server did not foresee, or did not care to word: 500 without a reason. */
+export function unclassified(message: string): ApiError {
+  return new ApiError(500, '', message);
+}
+
+export function timedOut(message: string, details: StatusDetails): ApiError {
+  return new ApiError(504, 'Timeout', `Timeout: ${message}`, details);
+}
+
 export function methodNotAllowed(): ApiError {
   return new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 }
@@ -134,7 +144,7 @@ export function invalid(group: string, kind: string, name: string, errors: reado
   return new ApiError(422, 'Invalid', `${subject} "${name}" is invalid: ${text}`, {
     ...(name === '' ? {} : { name }),
     ...(group === '' ? {} : { group }),
-    kind,
+    ...(kind === '' ? {} : { kind }),
     causes: errors.map((error) => ({ reason: REASONS[error.type], message: error.message, field: error.field })),
   });
 }
@@ -158,5 +168,6 @@ const suffix = (detail: string): string => (detail === '' ? '' : `: ${detail}`);
 
 function shown(value: unknown): string {
   if (value instanceof GoText) return value.text;
+  if (typeof value === 'string') return goQuoted(value);
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value === undefined || value === null ? 'null' : JSON.stringify(value);
 }

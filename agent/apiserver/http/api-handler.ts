@@ -3,7 +3,7 @@ import { VERSION, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, 
 import { openApiIndex, openApiV2, openApiV3 } from '../discovery/openapi.js';
 import { openApiProtobuf } from '../discovery/openapi-protobuf.js';
 import type { Fields } from '../kube-object.js';
-import { ApiError, noSuchPath } from '../status.js';
+import { ApiError, methodNotAllowed, noSuchPath } from '../status.js';
 import type { ApiContext } from '../verbs/context.js';
 import { exchangeOf, send, sendJson, sendStatus, statusOf, type Exchange } from './exchange.js';
 import { firstAccepted } from './media-type.js';
@@ -35,37 +35,45 @@ export async function handleRequest(context: ApiContext, runtime: PodRuntime | u
 }
 
 async function route(exchange: Exchange, context: ApiContext, runtime: PodRuntime | undefined): Promise<void> {
-  if (fixedAnswer(exchange, context) || (await serveReview(exchange))) return;
+  if ((await serveReview(exchange)) || fixedAnswer(exchange, context)) return;
   const path = parseResourcePath(context.registry, exchange.pathname);
-  if (path === undefined && isUnknownGroup(exchange, context)) return send(exchange, 404, '404 page not found\n', 'text/plain; charset=utf-8');
   if (path === undefined) throw noSuchPath();
   const handler = subresourceHandler(path);
   if (handler !== undefined) await handler(exchange, context, path, runtime);
   else await handleResource(exchange, context, path);
 }
 
-/** Of groups that it does not know, the real server has no handler at all. */
-function isUnknownGroup({ pathname }: Exchange, { registry }: ApiContext): boolean {
-  const [root, group = '', version = ''] = pathname.split('/').filter((segment) => segment !== '');
-  return root === 'apis' && !registry.versions(group).includes(version);
+/** Outside of its API and of groups that it knows, the real server has no handler at all. */
+function isUnknownPlace({ pathname }: Exchange, { registry }: ApiContext): boolean {
+  const [root = '', group = ''] = segmentsOf(pathname);
+  return (root === 'apis' && group !== '' && registry.versions(group).length === 0 && group !== 'authorization.k8s.io') || !['api', 'apis', 'version', 'openapi'].includes(root);
 }
+
+const segmentsOf = (pathname: string): string[] => pathname.split('/').filter((segment) => segment !== '');
+const HEALTH = ['healthz', 'readyz', 'livez'];
+const CHECKS = [undefined, 'ping', 'etcd', 'log'];
 
 /** Everything that is not a resource. @returns false if the path is none of these */
 function fixedAnswer(exchange: Exchange, context: ApiContext): boolean {
   const { registry } = context;
-  const [root = '', group = '', version = '', more] = exchange.pathname.split('/').filter((segment) => segment !== '');
+  const [root = '', group = '', version = '', more] = segmentsOf(exchange.pathname);
   const aggregated = exchange.accept.includes('as=APIGroupDiscoveryList') && exchange.accept.includes('v=v2');
-  if (['healthz', 'readyz', 'livez'].includes(root)) send(exchange, 200, 'ok', 'text/plain; charset=utf-8');
-  else if (root === 'version') sendJson(exchange, 200, VERSION);
+  const isDiscovery = (root === 'api' && version === '') || (root === 'apis' && more === undefined);
+  if (exchange.method !== 'GET' && ((root === 'version' && group === '') || isDiscovery)) throw methodNotAllowed();
+  if (HEALTH.includes(root) && CHECKS.includes(group || undefined)) send(exchange, 200, 'ok', 'text/plain; charset=utf-8');
+  else if (root === 'version' && group === '') sendJson(exchange, 200, VERSION);
   else if (root === 'openapi') sendOpenApi(exchange, context);
   else if (root === 'api' && group === '') sendDiscovery(exchange, aggregated ? aggregatedDiscovery(registry, true) : apiVersions(exchange.request.headers.host ?? ''), aggregated);
   else if (root === 'apis' && group === '') sendDiscovery(exchange, aggregated ? aggregatedDiscovery(registry, false) : apiGroupList(registry), aggregated);
+  else if (isUnknownPlace(exchange, context)) sendNoPage(exchange);
   else if (root === 'apis' && version === '') sendFound(exchange, apiGroup(registry, group));
   else if (root === 'api' && group === 'v1' && version === '') sendFound(exchange, apiResourceList(registry, '', 'v1'));
   else if (root === 'apis' && more === undefined) sendFound(exchange, apiResourceList(registry, group, version));
   else return false;
   return true;
 }
+
+const sendNoPage = (exchange: Exchange): void => send(exchange, 404, '404 page not found\n', 'text/plain; charset=utf-8');
 
 function sendDiscovery(exchange: Exchange, body: unknown, aggregated: boolean): void {
   sendJson(exchange, 200, body, aggregated ? AGGREGATED : 'application/json');
@@ -83,9 +91,11 @@ function sendOpenApi(exchange: Exchange, { registry }: ApiContext): void {
   } else if (format === 'v3' && root === undefined) {
     sendJson(exchange, 200, openApiIndex(registry));
   } else if (format === 'v3') {
-    sendFound(exchange, root === 'api' ? openApiV3(registry, '', rest[0] ?? '') : openApiV3(registry, rest[0] ?? '', rest[1] ?? ''));
+    const document = root === 'api' ? openApiV3(registry, '', rest[0] ?? '') : openApiV3(registry, rest[0] ?? '', rest[1] ?? '');
+    if (document === undefined) send(exchange, 404, '', 'text/plain; charset=utf-8');
+    else sendJson(exchange, 200, document);
   } else {
-    throw noSuchPath();
+    sendNoPage(exchange);
   }
 }
 

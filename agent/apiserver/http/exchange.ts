@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { stringify } from 'yaml';
 import { ApiError, type Status } from '../status.js';
+import { prefersYaml } from './media-type.js';
 
 /** One request being answered. */
 export interface Exchange {
@@ -27,7 +29,13 @@ export function exchangeOf(request: IncomingMessage, response: ServerResponse): 
 }
 
 export function sendJson(exchange: Exchange, code: number, body: unknown, contentType = 'application/json'): void {
-  send(exchange, code, JSON.stringify(body), contentType);
+  if (contentType === 'application/json' && prefersYaml(exchange.accept)) send(exchange, code, yamlText(body), 'application/yaml');
+  else send(exchange, code, JSON.stringify(body), contentType);
+}
+
+/** As sigs.k8s.io/yaml writes it: by field names, lists not indented, and quotes where YAML 1.1 needs them. */
+function yamlText(body: unknown): string {
+  return stringify(body, { sortMapEntries: true, indentSeq: false, lineWidth: 0, version: '1.1', schema: 'yaml-1.1', aliasDuplicateObjects: false });
 }
 
 export function send(exchange: Exchange, code: number, text: string | Buffer, contentType: string): void {

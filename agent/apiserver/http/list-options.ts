@@ -1,10 +1,8 @@
-import type { Fields } from '../kube-object.js';
 import { badRequest, fieldError, invalid, type FieldError } from '../status.js';
 
 /** What a list may ask for (apimachinery `meta/internalversion/validation`). @throws ApiError 400, 422 */
 export function checkListOptions(query: URLSearchParams): void {
-  const limit = query.get('limit') ?? '';
-  if (limit !== '' && !/^-?\d+$/.test(limit)) throw badRequest(`strconv.ParseInt: parsing "${limit}": invalid syntax`);
+  checkNumbers(query);
   const [match, version] = [query.get('resourceVersionMatch') ?? '', query.get('resourceVersion') ?? ''];
   const errors: FieldError[] = [];
   if (match !== '') {
@@ -17,8 +15,17 @@ export function checkListOptions(query: URLSearchParams): void {
   refuse(errors);
 }
 
-/** The same of a watch. @throws ApiError 422 */
+function checkNumbers(query: URLSearchParams): void {
+  for (const text of [query.get('timeoutSeconds') ?? '', query.get('limit') ?? '']) {
+    if (text === '') continue;
+    if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
+    if (BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": value out of range`);
+  }
+}
+
+/** The same of a watch. @throws ApiError 400, 422 */
 export function checkWatchOptions(query: URLSearchParams): void {
+  checkNumbers(query);
   const match = query.get('resourceVersionMatch') ?? '';
   const errors: FieldError[] = [];
   if (query.has('sendInitialEvents')) {
@@ -26,21 +33,9 @@ export function checkWatchOptions(query: URLSearchParams): void {
     if (match !== '' && match !== 'NotOlderThan') errors.push(fieldError.notSupported('resourceVersionMatch', match, ['NotOlderThan']));
   } else if (match !== '') {
     errors.push(fieldError.forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
+    if (match !== 'NotOlderThan') errors.push(fieldError.notSupported('resourceVersionMatch', match, ['NotOlderThan']));
   }
   refuse(errors);
-}
-
-const POLICIES = ['Foreground', 'Background', 'Orphan'];
-
-/** What a deletion may ask for. @throws ApiError 400, 422 */
-export function checkDeleteOptions(given: Fields, query: URLSearchParams): void {
-  const grace = given['gracePeriodSeconds'] ?? query.get('gracePeriodSeconds') ?? 0;
-  if (!/^-?\d+$/.test(JSON.stringify(grace).replaceAll('"', ''))) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
-  const policy = given['propagationPolicy'] ?? query.get('propagationPolicy') ?? '';
-  const errors: FieldError[] = [];
-  if (policy !== '' && given['orphanDependents'] !== undefined) errors.push(fieldError.invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'));
-  else if (policy !== '' && !POLICIES.some((one) => one === policy)) errors.push(fieldError.notSupported('propagationPolicy', policy, [...POLICIES, 'nil']));
-  if (errors.length > 0) throw invalid('meta.k8s.io', 'DeleteOptions', '', errors);
 }
 
 function refuse(errors: readonly FieldError[]): void {

@@ -1,22 +1,25 @@
 import type { Fields, KubeObject } from '../kube-object.js';
-import { apiVersionOf, isFields, textAt } from '../kube-object.js';
-import { APPLY_PATCH, applyPatch } from '../patch/patch.js';
+import { APPLY_PATCH, checkPatchType } from '../patch/patch.js';
 import { applyObject } from '../patch/server-side-apply.js';
-import { badRequest, fieldError, invalid, methodNotAllowed, noSuchPath, success } from '../status.js';
+import type { Kind } from '../registry/kind.js';
+import { ApiError, badRequest, methodNotAllowed, noSuchPath, success, unclassified } from '../status.js';
 import { partialMetadata, tableOf, type IncludeObject } from '../table/render.js';
 import type { ApiContext, WriteOptions } from '../verbs/context.js';
-import { createObject, existing } from '../verbs/create.js';
-import { deleteObject, type DeleteOptions } from '../verbs/delete.js';
-import { listEnvelope, listObjects, type ListOptions } from '../verbs/list.js';
+import { createObject, existing, replaceNothing } from '../verbs/create.js';
+import { deleteObject } from '../verbs/delete.js';
+import { checkReached, listEnvelope, listObjects, noRevision, revisionOf, type ListOptions } from '../verbs/list.js';
 import { selectorOf } from '../verbs/selectors.js';
-import { updateObject } from '../verbs/update.js';
-import { checkDeleteOptions, checkListOptions, checkWatchOptions } from './list-options.js';
-import { objectBody, readBody, type Body } from './body.js';
+import { updateObject, type Proposal } from '../verbs/update.js';
+import { contentTypeOf, readBody, type Body } from './body.js';
+import { deleteOptions } from './delete-options.js';
 import { flagParameter, sendJson, type Exchange } from './exchange.js';
-import { decodeAs, decodeObject } from './input.js';
+import { decodeObject } from './input.js';
+import { checkListOptions, checkWatchOptions } from './list-options.js';
 import { wantedForm } from './media-type.js';
+import { decodeApplied, patched, readPatch } from './patch-input.js';
 import type { ResourcePath } from './resource-path.js';
 import { streamWatch } from './watch-stream.js';
+import { checkWriteOptions, isDryRun } from './write-options.js';
 
 /** A watch without `timeoutSeconds` ends after half an hour to an hour, as a real server's does. */
 const DEFAULT_WATCH_MS = 1_800_000;
@@ -30,13 +33,13 @@ export async function handleResource(exchange: Exchange, context: ApiContext, pa
   if (path.name === '') return handleCollection(exchange, context, path);
   switch (exchange.method) {
     case 'GET':
-    case 'HEAD':
-      return sendObject(exchange, context, path, existing(context, path.kind, path.namespace, path.name));
+      return read(exchange, context, path);
     case 'PUT':
       return put(exchange, context, path);
     case 'PATCH':
       return patch(exchange, context, path);
     case 'DELETE':
+      if (path.subresource !== '') throw methodNotAllowed();
       return remove(exchange, context, path);
     default:
       throw methodNotAllowed();
@@ -46,7 +49,6 @@ export async function handleResource(exchange: Exchange, context: ApiContext, pa
 async function handleCollection(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   switch (exchange.method) {
     case 'GET':
-    case 'HEAD':
       return flagParameter(exchange.query, 'watch') ? watch(exchange, context, path) : list(exchange, context, path);
     case 'POST':
       return post(exchange, context, path);
@@ -57,11 +59,21 @@ async function handleCollection(exchange: Exchange, context: ApiContext, path: R
   }
 }
 
+/** A version that is asked for has to be reached; the object is shown as it is now. */
+function read(exchange: Exchange, context: ApiContext, path: ResourcePath): void {
+  const version = exchange.query.get('resourceVersion') ?? '';
+  const revision = version === '' ? 0 : revisionOf(version);
+  if (revision === undefined) throw unclassified(noRevision(version));
+  checkReached(context, revision);
+  sendObject(exchange, context, path, existing(context, path.kind, path.namespace, path.name));
+}
+
 function list(exchange: Exchange, context: ApiContext, path: ResourcePath): void {
-  const { form } = wantedForm(exchange.accept);
+  const form = wantedForm(exchange.accept);
+  if (form === 'PartialObjectMetadata') throw notAList(form, `the requested object is a list (${goTypeOf(path.kind, 'List')})`);
   const result = listObjects(context, path.kind, path.namespace, listOptions(exchange, path));
   if (form === 'Table') sendJson(exchange, 200, tableOf(path.kind, result.items, context.now(), includeOf(exchange), result.metadata));
-  else if (form === 'PartialObjectMetadata') sendJson(exchange, 200, { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata: result.metadata, items: result.items.map(partialMetadata) });
+  else if (form === 'PartialObjectMetadataList') sendJson(exchange, 200, { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata: result.metadata, items: result.items.map(partialMetadata) });
   else sendJson(exchange, 200, listEnvelope(path.kind, result));
 }
 
@@ -78,7 +90,7 @@ function listOptions({ query }: Exchange, path: ResourcePath): ListOptions {
 
 async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   const { query } = exchange;
-  const { form } = wantedForm(exchange.accept);
+  const form = wantedForm(exchange.accept);
   const bookmarks = flagParameter(query, 'allowWatchBookmarks');
   checkWatchOptions(query);
   const initial = query.has('sendInitialEvents') ? { sendInitialEvents: flagParameter(query, 'sendInitialEvents') } : {};
@@ -92,13 +104,15 @@ async function watch(exchange: Exchange, context: ApiContext, path: ResourcePath
     first = false;
     return table;
   };
-  const render = form === 'Table' ? asTable : form === 'PartialObjectMetadata' ? partialMetadata : undefined;
+  const render = form === 'Table' ? asTable : form === 'Object' ? undefined : partialMetadata;
   await streamWatch(exchange, context, path.kind, path.namespace, options, timeoutMs, render, 'application/json');
 }
 
 async function post(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
   if (path.kind.namespaced && path.namespace === '') throw methodNotAllowed();
+  wantedForm(exchange.accept);
+  checkWriteOptions('CreateOptions', exchange.query);
+  const object = decodeObject(exchange, context.registry, path.kind, await readBody(exchange.request));
   sendWritten(exchange, context, path, createObject(context, path.kind, path.namespace, object, writeOptions(exchange, path)), 201);
 }
 
@@ -108,39 +122,36 @@ function sendWritten(exchange: Exchange, context: ApiContext, path: ResourcePath
 }
 
 async function put(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  const object = decodeObject(exchange, path.kind, await readBody(exchange.request));
+  wantedForm(exchange.accept);
+  checkWriteOptions('UpdateOptions', exchange.query);
+  const object = decodeObject(exchange, context.registry, path.kind, await readBody(exchange.request));
   const { name = '' } = object.metadata;
   if (name === '') throw badRequest(`the name of the object (${path.name} based on URL) was undeterminable: name must be provided`);
   if (name !== path.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${path.name})`);
+  const made = path.subresource === '' ? replaceNothing(context, path.kind, path.namespace, object, writeOptions(exchange, path)) : undefined;
+  if (made !== undefined) return sendWritten(exchange, context, path, made, 201);
   sendWritten(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, () => ({ object }), writeOptions(exchange, path)));
 }
 
 async function patch(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  const body = await readBody(exchange.request);
-  if (body.contentType === APPLY_PATCH) return apply(exchange, context, path, body);
-  if (flagParameter(exchange.query, 'force')) throw invalid('meta.k8s.io', 'PatchOptions', '', [fieldError.forbidden('force', 'may not be specified for non-apply patch')]);
+  const type = contentTypeOf(exchange.request);
+  checkPatchType(path.kind, type);
+  wantedForm(exchange.accept);
+  checkWriteOptions('PatchOptions', exchange.query, type === APPLY_PATCH);
+  const body = await readPatch(exchange.request, type);
+  if (type === APPLY_PATCH) return apply(exchange, context, path, body);
   const options = writeOptions(exchange, path);
-  const propose = (current: KubeObject): { object: KubeObject } => ({ object: decodeAs(exchange, path.kind, applyPatch(path.kind, current, body.contentType, body.value)) });
+  const propose = (current: KubeObject): Proposal => ({ object: patched(exchange, path.kind, current, body), patched: true });
   sendWritten(exchange, context, path, updateObject(context, path.kind, path.namespace, path.name, propose, options));
 }
 
 function apply(exchange: Exchange, context: ApiContext, path: ResourcePath, body: Body): void {
-  checkAppliedKind(path, body);
-  const config = decodeObject(exchange, path.kind, body);
+  exchange.warnings.push(...(body.complaints ?? []));
+  const config = decodeApplied(path, body);
   const manager = exchange.query.get('fieldManager') ?? '';
-  if (manager === '') throw invalid('meta.k8s.io', 'PatchOptions', '', [{ type: 'Required', field: 'fieldManager', message: 'Required value: is required for apply patch' }]);
   const force = flagParameter(exchange.query, 'force');
   const { object, created } = applyObject(context, path.kind, path.namespace, path.name, config, { ...writeOptions(exchange, path), fieldManager: manager, force });
   sendObject(exchange, context, path, object, created ? 201 : 200);
-}
-
-/** An applied configuration has to say what it is, where other bodies may leave it out. */
-function checkAppliedKind({ kind, name: pathName }: ResourcePath, body: Body): void {
-  const given = objectBody(body);
-  const [apiVersion, name] = [textAt(given, 'apiVersion'), textAt(given, 'kind')];
-  if (apiVersion !== apiVersionOf(kind.group, kind.version) || name !== kind.kind) throw badRequest(`invalid object type: ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${name}`);
-  const called = textAt(given, 'metadata', 'name');
-  if (called !== '' && called !== pathName) throw badRequest(`the name of the object (${called}) does not match the name on the URL (${pathName})`);
 }
 
 async function remove(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
@@ -159,54 +170,39 @@ async function remove(exchange: Exchange, context: ApiContext, path: ResourcePat
 const ORPHANS = 'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
 
 async function removeCollection(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
-  if (path.kind.strategy.goesAlone === true) throw methodNotAllowed();
+  if (path.kind.strategy.goesAlone === true || (path.kind.namespaced && path.namespace === '')) throw methodNotAllowed();
   const options = await deleteOptions(exchange);
   const result = listObjects(context, path.kind, path.namespace, { ...listOptions(exchange, path), continueToken: '' });
   for (const object of result.items) deleteObject(context, path.kind, object.metadata.namespace ?? '', object.metadata.name ?? '', options);
   sendJson(exchange, 200, listEnvelope(path.kind, result));
 }
 
-async function deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
-  const { value } = await readBody(exchange.request);
-  const { query } = exchange;
-  const given: Fields = isFields(value) ? value : {};
-  checkDeleteOptions(given, query);
-  const grace = given['gracePeriodSeconds'] ?? (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
-  const policy = given['propagationPolicy'] ?? query.get('propagationPolicy') ?? (given['orphanDependents'] === true ? 'Orphan' : undefined);
-  return {
-    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace < 0 ? 1 : grace } : {}),
-    ...(typeof policy === 'string' ? { propagationPolicy: policy } : {}),
-    ...(isFields(given['preconditions']) ? { preconditions: given['preconditions'] } : {}),
-    dryRun: isDryRun(exchange, given),
-  };
-}
-
 export function writeOptions(exchange: Exchange, path: Pick<ResourcePath, 'subresource'>): WriteOptions {
   const agent = exchange.request.headers['user-agent']?.split('/')[0];
   const fieldManager = exchange.query.get('fieldManager') ?? agent;
   return {
-    dryRun: isDryRun(exchange),
+    dryRun: isDryRun(exchange.query),
     ...(fieldManager === undefined ? {} : { fieldManager }),
     ...(path.subresource === 'status' ? { subresource: 'status' as const } : {}),
   };
 }
 
-function isDryRun({ query }: Exchange, options: Fields = {}): boolean {
-  const given = [...query.getAll('dryRun'), ...(Array.isArray(options['dryRun']) ? (options['dryRun'] as unknown[]) : [])].filter((one) => one !== '');
-  if (given.some((one) => one !== 'All')) {
-    throw invalid('meta.k8s.io', 'CreateOptions', '', [{ type: 'NotSupported', field: 'dryRun', message: `Unsupported value: []string{${given.map((one) => JSON.stringify(one)).join(', ')}}: supported values: "All"` }]);
-  }
-  return given.length > 0;
-}
-
 function sendObject(exchange: Exchange, context: ApiContext, path: ResourcePath, object: KubeObject, code = 200): void {
-  const { form } = wantedForm(exchange.accept);
+  const form = wantedForm(exchange.accept);
+  if (form === 'PartialObjectMetadataList') throw notAList(form, `the requested object is not a list (${goTypeOf(path.kind)})`);
   if (form === 'Table') sendJson(exchange, code, tableOf(path.kind, [object], context.now(), includeOf(exchange), { resourceVersion: object.metadata.resourceVersion }));
   else if (form === 'PartialObjectMetadata') sendJson(exchange, code, partialMetadata(object));
   else sendJson(exchange, code, object);
 }
 
+const notAList = (form: string, why: string): ApiError => new ApiError(406, 'NotAcceptable', `you requested ${form}, but ${why}`);
+
+/** How a real server's messages call the type of an object. */
+const goTypeOf = (kind: Kind, suffix = ''): string => (kind.custom ? `*unstructured.Unstructured${suffix}` : `*${kind.group.split('.')[0] || 'core'}.${kind.kind}${suffix}`);
+
 function includeOf({ query }: Exchange): IncludeObject {
-  const include = query.get('includeObject');
-  return include === 'Object' || include === 'None' ? include : 'Metadata';
+  const include = query.get('includeObject') ?? '';
+  if (include === 'Object' || include === 'None' || include === 'Metadata') return include;
+  if (include === '') return 'Metadata';
+  throw badRequest(`Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(include)}: must be 'Metadata', 'Object', 'None', or empty`);
 }

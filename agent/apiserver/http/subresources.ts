@@ -3,13 +3,14 @@ import { finalizeNamespace } from '../collect/collector.js';
 import type { Kind } from '../registry/kind.js';
 import { applyPatch, APPLY_PATCH } from '../patch/patch.js';
 import type { PodRuntime } from '../pod-runtime.js';
-import { ApiError, badRequest, conflict, fieldError, invalid, methodNotAllowed, noSuchPath, notFound, notImplemented } from '../status.js';
+import { ApiError, badRequest, conflict, fieldError, invalid, methodNotAllowed, noSuchPath, notFound, notImplemented, unclassified } from '../status.js';
 import { servePodLogs } from '../streams/pod-logs.js';
 import type { ApiContext } from '../verbs/context.js';
 import { existing } from '../verbs/create.js';
 import { deleteObject } from '../verbs/delete.js';
 import { updateObject, type Proposal } from '../verbs/update.js';
 import { objectBody, readBody } from './body.js';
+import { checkedDeleteOptions } from './delete-options.js';
 import { sendJson, type Exchange } from './exchange.js';
 import { writeOptions } from './resource-handler.js';
 import type { ResourcePath } from './resource-path.js';
@@ -99,8 +100,11 @@ function set(target: Fields, path: readonly string[], value: unknown): void {
 /** The scheduler's write: a pod gets its node, once. */
 async function bind(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   if (exchange.method !== 'POST') throw methodNotAllowed();
-  const node = textAt(objectBody(await readBody(exchange.request)), 'target', 'name');
-  if (node === '') throw badRequest('target.name: Required value');
+  const body = objectBody(await readBody(exchange.request));
+  checkNameInUrl(path, body, 'Binding');
+  const [target, node] = [textAt(body, 'target', 'kind'), textAt(body, 'target', 'name')];
+  if (target !== '' && target !== 'Node') throw unclassified(`target.kind: Unsupported value: ${JSON.stringify(target)}: supported values: "Node", "<empty>"`);
+  if (node === '') throw unclassified('target.name: Required value');
   bindPod(context, path.kind, path.namespace, path.name, node);
   sendJson(exchange, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 }
@@ -124,13 +128,16 @@ export function bindPod(context: ApiContext, kind: Kind, namespace: string, name
   return updateObject(context, kind, namespace, name, scheduled, { fieldManager: 'kube-scheduler', subresource: 'status' });
 }
 
+function checkNameInUrl({ name }: ResourcePath, body: Fields, kind: string): void {
+  if (textAt(body, 'metadata', 'name') !== name) throw badRequest(`name in URL does not match name in ${kind} object`);
+}
+
 /** An eviction is a deletion: disruption budgets are stored, not enforced. */
 async function evict(exchange: Exchange, context: ApiContext, path: ResourcePath): Promise<void> {
   if (exchange.method !== 'POST') throw methodNotAllowed();
-  const options = fieldsAt(objectBody(await readBody(exchange.request)), 'deleteOptions');
-  const grace = options['gracePeriodSeconds'];
-  const dryRun = exchange.query.get('dryRun') === 'All' || listAt(options, 'dryRun').includes('All');
-  deleteObject(context, path.kind, path.namespace, path.name, { dryRun, ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}) });
+  const body = objectBody(await readBody(exchange.request));
+  checkNameInUrl(path, body, 'Eviction');
+  deleteObject(context, path.kind, path.namespace, path.name, checkedDeleteOptions(fieldsAt(body, 'deleteOptions'), exchange.query));
   sendJson(exchange, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 }
 

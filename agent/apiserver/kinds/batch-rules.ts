@@ -1,6 +1,6 @@
 import type { V1CronJob, V1Job, V1JobSpec } from '@kubernetes/client-node';
 import { goLabelSelector, goStringMap } from '../go-text.js';
-import type { KubeObject } from '../kube-object.js';
+import { sameJson, type KubeObject } from '../kube-object.js';
 import { fieldError, type FieldError } from '../status.js';
 import { notNegative } from './number-rules.js';
 import { oneOf, validatePodSpec } from './pod-rules.js';
@@ -13,6 +13,13 @@ export const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid';
 export function validateJob(object: KubeObject): FieldError[] {
   const { spec } = object as unknown as V1Job;
   return [...ownSelectorErrors(spec), ...jobSpecErrors(spec, 'spec')];
+}
+
+/** What a job was made for stays: only its parallelism, its pace and its end may change. */
+export function validateJobUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
+  const [after, before] = [(object as unknown as V1Job).spec, (previous as unknown as V1Job).spec];
+  const fixed = (['completions', 'selector', 'template', 'completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const).filter((field) => field !== 'template' || before?.suspend !== true);
+  return [...jobSpecErrors(after, 'spec'), ...fixed.flatMap((field) => (sameJson(after?.[field], before?.[field]) ? [] : [fieldError.invalid(`spec.${field}`, after?.[field], 'field is immutable')]))];
 }
 
 /** Who wants a selector of their own has to say so. */
@@ -32,7 +39,8 @@ function jobSpecErrors(spec: V1JobSpec | undefined, path: string): FieldError[] 
   const restart = spec?.template?.spec?.restartPolicy;
   const ends = restart === 'Never' || restart === 'OnFailure';
   const why = restart === undefined || restart === 'Always' ? fieldError.required(`${template}.restartPolicy`, 'valid values: "OnFailure", "Never"') : undefined;
-  return [...numbers, ...validatePodSpec(spec?.template?.spec, template), ...(ends || why === undefined ? [] : [why])];
+  const count = spec?.completionMode === 'Indexed' && spec.completions === undefined ? [fieldError.required(`${path}.completions`, 'when completion mode is Indexed')] : [];
+  return [...numbers, ...count, ...validatePodSpec(spec?.template?.spec, template), ...(ends || why === undefined ? [] : [why])];
 }
 
 const FIELDS = 5;

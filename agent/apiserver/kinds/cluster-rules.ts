@@ -1,7 +1,7 @@
 import type { CoreV1Event, V1Lease, V1Node, V1PersistentVolumeClaim, V1PodDisruptionBudget, V1PriorityClass, V1Secret } from '@kubernetes/client-node';
 import { Cidr } from '../../base/address.js';
 import { GoText, goIntOrString } from '../go-text.js';
-import type { KubeObject } from '../kube-object.js';
+import { sameJson, type KubeObject } from '../kube-object.js';
 import { qualifiedName } from '../registry/name-rules.js';
 import { fieldError, type FieldError } from '../status.js';
 import { NOT_CIDR } from './address-rules.js';
@@ -53,6 +53,18 @@ export function validateDisruptionBudget(object: KubeObject): FieldError[] {
 export function validateLease(object: KubeObject): FieldError[] {
   const { spec } = object as unknown as V1Lease;
   return [...positive(spec?.leaseDurationSeconds, 'spec.leaseDurationSeconds'), ...notNegative(spec?.leaseTransitions, 'spec.leaseTransitions')];
+}
+
+const CLAIM_FIXED = 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
+
+/** What a claim asks for stays, but for its size; it is bound to one volume, once. */
+export function validateClaimUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
+  const fixed = ({ spec }: V1PersistentVolumeClaim): object => {
+    const { volumeName: _bound, volumeAttributesClassName: _class, resources, ...rest } = spec ?? {};
+    const { requests: _requests, ...others } = resources ?? {};
+    return { ...rest, others };
+  };
+  return sameJson(fixed(object as unknown as V1PersistentVolumeClaim), fixed(previous as unknown as V1PersistentVolumeClaim)) ? [] : [fieldError.forbidden('spec', CLAIM_FIXED)];
 }
 
 const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];

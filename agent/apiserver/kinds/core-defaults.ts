@@ -41,6 +41,7 @@ export function defaultVolume(draft: KubeObject): void {
 }
 
 export function defaultEndpoints(draft: KubeObject): void {
+  if (listAt(draft, 'subsets').length === 0) delete draft['subsets'];
   for (const subset of listAt(draft, 'subsets')) {
     for (const port of listAt(subset, 'ports').filter(isFields)) setMissing(port, { protocol: 'TCP' });
   }

@@ -16,6 +16,11 @@ export function validateEndpointSlice(object: KubeObject): FieldError[] {
   return [...(endpoints ?? []).flatMap((endpoint, index) => [...addressErrors(endpoint, addressType, `endpoints[${index}].addresses`), ...placeErrors(endpoint, `endpoints[${index}]`)]), ...portErrors(ports ?? [])];
 }
 
+export function validateEndpointSliceUpdate(object: KubeObject, previous: KubeObject): FieldError[] {
+  const { addressType } = object as unknown as V1EndpointSlice;
+  return addressType === previous['addressType'] ? [] : [fieldError.invalid('addressType', addressType, 'field is immutable')];
+}
+
 function placeErrors({ nodeName, hostname }: V1Endpoint, path: string): FieldError[] {
   const node = nodeName === undefined ? [] : dnsSubdomain(nodeName).map((why) => fieldError.invalid(`${path}.nodeName`, nodeName, why));
   return [...node, ...(hostname === undefined ? [] : dnsLabel(hostname).map((why) => fieldError.invalid(`${path}.hostname`, hostname, why)))];

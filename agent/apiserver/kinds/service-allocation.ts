@@ -35,13 +35,17 @@ export class ServiceAllocator {
     const others = this.otherSpecs(draft);
     this.allocateAddress(draft, spec, others);
     spec.clusterIPs = [spec.clusterIP ?? 'None'];
+    // Nobody knows the addresses behind one without a selector.
+    const open = spec.clusterIP === 'None' && Object.keys(spec.selector ?? {}).length === 0 && spec.ipFamilies === undefined && spec.ipFamilyPolicy === undefined;
+    if (open) Object.assign(spec, { ipFamilies: this.cidr.address.family === 4 ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'], ipFamilyPolicy: 'RequireDualStack' });
     spec.ipFamilies ??= [this.cidr.address.family === 4 ? 'IPv4' : 'IPv6'];
     spec.ipFamilyPolicy ??= 'SingleStack';
     if (spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)) this.allocateNodePorts(draft, spec, others);
   }
 
   /** The cluster has one family. */
-  private checkFamilies(draft: KubeObject, { ipFamilies = [], ipFamilyPolicy }: V1ServiceSpec): void {
+  private checkFamilies(draft: KubeObject, { ipFamilies = [], ipFamilyPolicy, clusterIP, selector = {} }: V1ServiceSpec): void {
+    if (clusterIP === 'None' && Object.keys(selector).length === 0) return;
     const index = ipFamilies.findIndex((family) => family !== `IPv${this.cidr.family}`);
     const errors = [
       ...(index < 0 ? [] : [fieldError.invalid(`spec.ipFamilies[${index}]`, ipFamilies[index], 'not configured on this cluster')]),

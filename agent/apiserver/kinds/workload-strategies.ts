@@ -3,7 +3,7 @@ import { GoText, goIntOrString, goLabelSelector, goStringMap } from '../go-text.
 import { sameJson, type Fields, type KubeObject } from '../kube-object.js';
 import type { Strategy } from '../registry/kind.js';
 import { fieldError, type FieldError } from '../status.js';
-import { CONTROLLER_UID, validateCronJob, validateJob } from './batch-rules.js';
+import { CONTROLLER_UID, validateCronJob, validateJob, validateJobUpdate } from './batch-rules.js';
 import { notNegative } from './number-rules.js';
 import { defaultTemplate, fill } from './pod-defaults.js';
 import { validatePodSpec } from './pod-rules.js';
@@ -218,7 +218,7 @@ export const WORKLOAD_STRATEGIES: Readonly<Record<string, Strategy>> = {
   ReplicaSet: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultReplicaSet, validate: (object) => validateWorkload(object, REPLICATED), validateUpdate: validateSelectorKept },
   ReplicationController: { prepareCreate: emptyStatus({ replicas: 0 }), applyDefaults: defaultController },
   StatefulSet: { prepareCreate: emptyStatus({ replicas: 0, availableReplicas: 0 }), applyDefaults: defaultStatefulSet, validate: validateStatefulSet, validateUpdate: validateStatefulSetUpdate },
-  DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateDaemonSet, validateUpdate: validateSelectorKept },
-  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: validateJob, orphansByDefault: true },
+  DaemonSet: { prepareCreate: emptyStatus({ currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }), prepareUpdate: countTemplate, applyDefaults: defaultDaemonSet, validate: validateDaemonSet, validateUpdate: (object, previous) => [...validateWorkload(object, DAEMON), ...validateSelectorKept(object, previous)] },
+  Job: { prepareCreate: prepareJob, applyDefaults: (draft) => defaultJobSpec(specOf(draft)), validate: validateJob, validateUpdate: validateJobUpdate, orphansByDefault: true },
   CronJob: { prepareCreate: emptyStatus({}), applyDefaults: defaultCronJob, validate: validateCronJob },
 };

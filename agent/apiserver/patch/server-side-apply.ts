@@ -2,7 +2,7 @@ import { draftOf, sameJson, timestamp, type KubeObject, type ManagedFieldsEntry 
 import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
 import { ApiError, badRequest, type StatusCause } from '../status.js';
 import type { ApiContext, WriteOptions } from '../verbs/context.js';
-import { createObject } from '../verbs/create.js';
+import { createObject, otherUid } from '../verbs/create.js';
 import { updateObject } from '../verbs/update.js';
 import { fromFieldsV1, isItemOwnedBy, leavesOf, mergeApplied, removePath, shownPath, stepsOf, type FieldPath } from './field-set.js';
 import { inOrder, newEntry, without } from './managed-fields.js';
@@ -23,11 +23,14 @@ export function applyObject(context: ApiContext, kind: Kind, namespace: string, 
   const current = context.store.get(resourceIdOf(kind), keyOf(kind, namespace, name));
   if (current === undefined) {
     if (options.subresource !== undefined) throw new ApiError(404, 'NotFound', `${kind.resource} "${name}" not found`);
+    const { resourceVersion: _version, ...metadata } = config.metadata;
+    if ((metadata.name ?? '') === '') throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+    if ((metadata.uid ?? '') !== '') throw otherUid(kind, name, metadata.uid ?? '');
     const entry = newEntry(options.fieldManager, 'Apply', config.apiVersion, time, new Set(leavesOf(config, kind.schema).keys()));
-    const object = createObject(context, kind, namespace, { ...config, metadata: { ...config.metadata, name } }, { ...options, managedFields: [entry] });
+    const object = createObject(context, kind, namespace, { ...config, metadata }, { ...options, managedFields: [entry] });
     return { object, created: true };
   }
-  return { object: updateObject(context, kind, namespace, name, (live) => ({ object: merged(kind, live, config, options, time), applied: true }), options), created: false };
+  return { object: updateObject(context, kind, namespace, name, (live) => ({ object: merged(kind, live, config, options, time), applied: true, patched: true }), options), created: false };
 }
 
 function merged(kind: Kind, live: KubeObject, config: KubeObject, options: ApplyOptions, time: string): KubeObject {

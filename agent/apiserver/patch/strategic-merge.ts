@@ -1,6 +1,7 @@
 import { isFields, sameJson, type Fields } from '../kube-object.js';
 import { ANY, type MergeRule, type Schema } from '../schema/schema.js';
-import { badRequest } from '../status.js';
+import { badRequest, unclassified } from '../status.js';
+import { goMap } from '../go-text.js';
 
 const DIRECTIVE = '$patch';
 const RETAIN = '$retainKeys';
@@ -21,7 +22,7 @@ function mergeObject(original: Fields, patch: Fields, schema: Schema, rule: Merg
   const directive = patch[DIRECTIVE];
   if (directive === 'replace') return withoutDirectives(patch) as Fields;
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`Unknown patch type: ${JSON.stringify(directive)}`);
+  if (directive !== undefined && directive !== 'merge') throw unclassified(`unknown patch type: ${goMap(directive)} in map: ${goMap(patch)}`);
   const result = rule?.retainKeys === true || patch[RETAIN] !== undefined ? retained(original, patch) : { ...original };
   for (const [name, value] of Object.entries(patch)) {
     if (name.startsWith('$')) continue;

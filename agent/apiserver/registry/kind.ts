@@ -52,6 +52,8 @@ export interface Strategy {
   readonly validateUpdate?: (object: KubeObject, previous: KubeObject) => readonly FieldError[];
   /** Parts of metadata that count as intent, so that a change of them takes a new generation. */
   readonly generationFields?: readonly ('labels' | 'annotations')[];
+  /** An update of what is not there makes it. */
+  readonly createsOnUpdate?: boolean;
   /** A replacement has to say which version it replaces. */
   readonly needsVersion?: boolean;
   /** A write of status leaves labels and annotations alone. */

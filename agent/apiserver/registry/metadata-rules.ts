@@ -1,4 +1,5 @@
-import type { KubeObject } from '../kube-object.js';
+import { GoText } from '../go-text.js';
+import type { KubeObject, OwnerReference } from '../kube-object.js';
 import { fieldError, type FieldError } from '../status.js';
 import type { Kind } from './kind.js';
 import { dnsSubdomain, labelValue, qualifiedName } from './name-rules.js';
@@ -11,11 +12,18 @@ export function validateMetadata(kind: Kind, object: KubeObject): FieldError[] {
   const name = metadata.name ?? '';
   return [
     ...(kind.strategy.validateName ?? dnsSubdomain)(name).map((why) => fieldError.invalid('metadata.name', name, why)),
+    ...generateNameErrors(kind, metadata.generateName ?? ''),
     ...labelErrors(metadata.labels ?? {}, 'metadata.labels'),
     ...annotationErrors(metadata.annotations ?? {}),
     ...ownerErrors(object),
-    ...(metadata.finalizers ?? []).flatMap((finalizer, index) => finalizerErrors(finalizer, `metadata.finalizers[${index}]`)),
+    ...(metadata.finalizers ?? []).flatMap((finalizer, index) => finalizerErrors(finalizer, index)),
   ];
+}
+
+/** What is generated goes on, so that a prefix may end in a hyphen. */
+function generateNameErrors(kind: Kind, prefix: string): FieldError[] {
+  if (prefix === '') return [];
+  return (kind.strategy.validateName ?? dnsSubdomain)(prefix.replace(/-$/, 'a')).map((why) => fieldError.invalid('metadata.generateName', prefix, why));
 }
 
 /** What an update may not change, and what a deleted object may not gain. */
@@ -41,19 +49,26 @@ function annotationErrors(annotations: Readonly<Record<string, string>>): FieldE
 
 function ownerErrors(object: KubeObject): FieldError[] {
   const owners = object.metadata.ownerReferences ?? [];
-  const errors = owners.flatMap((owner) =>
-    (['apiVersion', 'kind', 'name', 'uid'] as const)
-      .filter((field) => owner[field] === undefined || owner[field] === '')
-      .map((field) => fieldError.invalid(`metadata.ownerReferences.${field}`, owner[field] ?? '', `${field === 'apiVersion' ? 'version' : field} must not be empty`)),
-  );
+  const field = 'metadata.ownerReferences';
+  const errors = owners.flatMap((owner) => [
+    ...(['apiVersion', 'kind', 'name', 'uid'] as const).flatMap((name) => {
+      const missing = (owner[name] ?? '') === '' || (name === 'apiVersion' && owner.apiVersion.split('/').length > 2);
+      return missing ? [fieldError.invalid(`${field}.${name}`, owner[name] ?? '', `${name === 'apiVersion' ? 'version' : name} must not be empty`)] : [];
+    }),
+    ...(owner.kind === 'Event' && owner.apiVersion === 'v1' ? [fieldError.invalid(field, goOwner(owner), '/v1, Kind=Event is disallowed from being an owner')] : []),
+  ]);
   const controllers = owners.filter((owner) => owner.controller === true);
   if (controllers.length <= 1) return errors;
   const why = `Only one reference can have Controller set to true. Found "true" in references for ${controllers[0]?.kind}/${controllers[0]?.name} and ${controllers[1]?.kind}/${controllers[1]?.name}`;
-  return [...errors, fieldError.invalid('metadata.ownerReferences', owners, why)];
+  return [...errors, fieldError.invalid(field, owners, why)];
 }
 
-function finalizerErrors(finalizer: string, field: string): FieldError[] {
-  const errors = qualifiedName(finalizer).map((why) => fieldError.invalid(field, finalizer, why));
+function goOwner({ apiVersion, kind, name, uid }: OwnerReference): GoText {
+  return new GoText(`v1.OwnerReference{APIVersion:${JSON.stringify(apiVersion)}, Kind:${JSON.stringify(kind)}, Name:${JSON.stringify(name)}, UID:${JSON.stringify(uid)}, Controller:(*bool)(nil), BlockOwnerDeletion:(*bool)(nil)}`);
+}
+
+function finalizerErrors(finalizer: string, index: number): FieldError[] {
+  const errors = qualifiedName(finalizer).map((why) => fieldError.invalid('metadata.finalizers', finalizer, why));
   if (finalizer.includes('/') || finalizer === 'orphan' || finalizer === 'foregroundDeletion') return errors;
-  return [...errors, fieldError.invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')];
+  return [...errors, fieldError.invalid(`metadata.finalizers[${index}]`, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')];
 }

@@ -61,7 +61,7 @@ export function qualifiedName(key: string): string[] {
   const errors: string[] = [];
   if (parts.length === 2) errors.push(...(parts[0] === '' ? ['prefix part must be non-empty'] : dnsSubdomain(parts[0] ?? '').map((error) => `prefix part ${error}`)));
   if (name === '') errors.push('name part must be non-empty');
-  else if (name.length > 63) errors.push('name part must be no more than 63 bytes');
+  else if (name.length > 63) errors.push('name part must be no more than 63 characters');
   if (!QUALIFIED.test(name)) errors.push(QUALIFIED_HINT);
   return errors;
 }

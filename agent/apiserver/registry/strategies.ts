@@ -1,11 +1,12 @@
 import type { V1ConfigMap, V1Namespace, V1PodSpec, V1Secret } from '@kubernetes/client-node';
 import { CLAIM_IN_USE, VOLUME_IN_USE } from '../collect/plan.js';
+import { GoText } from '../go-text.js';
 import { isFields, listAt, sameJson, textAt, type Fields, type KubeObject } from '../kube-object.js';
 import { defaultClaim, defaultEndpoints, defaultEvent, defaultLimitRange, defaultNode, defaultPodStatus, defaultPriorityClass, defaultVolume } from '../kinds/core-defaults.js';
 import { validateRole, validateRoleBinding } from '../kinds/access-rules.js';
-import { secretTypeErrors, validateClaim, validateDisruptionBudget, validateEvent, validateLease, validateNode, validatePriorityClass } from '../kinds/cluster-rules.js';
+import { secretTypeErrors, validateClaim, validateClaimUpdate, validateDisruptionBudget, validateEvent, validateLease, validateNode, validatePriorityClass } from '../kinds/cluster-rules.js';
 import { customResourceStrategy } from '../kinds/custom-resource-definition.js';
-import { defaultEndpointSlice, validateEndpointSlice } from '../kinds/endpoint-slice-rules.js';
+import { defaultEndpointSlice, validateEndpointSlice, validateEndpointSliceUpdate } from '../kinds/endpoint-slice-rules.js';
 import { validateEndpoints } from '../kinds/endpoints-rules.js';
 import { validateIngress, validateIngressClass } from '../kinds/ingress-rules.js';
 import { defaultNetworkPolicy, networkPolicyWarnings, validateNetworkPolicy } from '../kinds/network-policy-rules.js';
@@ -58,14 +59,29 @@ function validateDataKeys(object: KubeObject): FieldError[] {
 }
 
 function validateImmutable(object: KubeObject, previous: KubeObject): FieldError[] {
-  if (previous['immutable'] !== true) return [];
-  const changed = ['data', 'binaryData', 'type'].filter((field) => !sameJson(object[field], previous[field]));
-  return changed.map((field) => fieldError.forbidden(field, 'field is immutable when `immutable` is set'));
+  const type = object.kind === 'Secret' && object['type'] !== previous['type'] ? [fieldError.invalid('type', object['type'], 'field is immutable')] : [];
+  if (previous['immutable'] !== true) return type;
+  const errors = object['immutable'] === true ? [] : [fieldError.forbidden('immutable', FIXED)];
+  const changed = ['data', 'binaryData'].filter((field) => !sameJson(object[field], previous[field]));
+  return [...type, ...errors, ...changed.map((field) => fieldError.forbidden(field, FIXED))];
+}
+
+const FIXED = 'field is immutable when `immutable` is set';
+const DATA_MAX_BYTES = 1 << 20;
+
+/** A ConfigMap's is about no field, by its path. */
+function sizeErrors(object: KubeObject): FieldError[] {
+  const { data, binaryData } = object as unknown as V1ConfigMap;
+  const bytes = (text: string): number => (object.kind === 'Secret' ? Buffer.byteLength(text, 'base64') : Buffer.byteLength(text));
+  const sum = Object.values(data ?? {}).reduce((total, text) => total + bytes(text), 0) + Object.values(binaryData ?? {}).reduce((total, text) => total + Buffer.byteLength(text, 'base64'), 0);
+  return sum <= DATA_MAX_BYTES ? [] : [fieldError.tooLong(object.kind === 'Secret' ? 'data' : '[]', DATA_MAX_BYTES)];
 }
 
 function validateRoleBindingKept(object: KubeObject, previous: KubeObject): FieldError[] {
-  return sameJson(object['roleRef'], previous['roleRef']) ? [] : [fieldError.invalid('roleRef', object['roleRef'], 'cannot change roleRef')];
+  return sameJson(object['roleRef'], previous['roleRef']) ? [] : [fieldError.invalid('roleRef', goRoleRef(object['roleRef']), 'cannot change roleRef')];
 }
+
+const goRoleRef = (role: unknown): GoText => new GoText(`rbac.RoleRef{APIGroup:${JSON.stringify(textAt(role, 'apiGroup'))}, Kind:${JSON.stringify(textAt(role, 'kind'))}, Name:${JSON.stringify(textAt(role, 'name'))}}`);
 
 function defaultSubjects(draft: KubeObject): void {
   const role = draft['roleRef'];
@@ -104,7 +120,10 @@ function prepareVolume(draft: KubeObject): void {
   protect(draft, VOLUME_IN_USE);
 }
 
-const rbac: Strategy = { validateName: pathSegment };
+/** What is stored of no rules. */
+const nullRules = (draft: KubeObject): void => void (listAt(draft, 'rules').length === 0 && (draft['rules'] = null));
+
+const rbac: Strategy = { validateName: pathSegment, createsOnUpdate: true };
 
 /** What each kind adds to the common handling of writes. */
 export const STRATEGIES: Readonly<Record<string, Strategy>> = {
@@ -135,27 +154,29 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
     validateUpdate: validateServiceUpdate,
     validateStatus: validateServiceStatus,
     returnsDeleted: true,
+    createsOnUpdate: true,
   },
-  ConfigMap: { validate: validateDataKeys, validateUpdate: validateImmutable },
-  Secret: { applyDefaults: prepareSecret, validate: (object) => [...validateDataKeys(object), ...secretTypeErrors(object)], validateUpdate: validateImmutable },
+  ConfigMap: { validate: (object) => [...validateDataKeys(object), ...sizeErrors(object)], validateUpdate: validateImmutable },
+  Secret: { applyDefaults: prepareSecret, validate: (object) => [...validateDataKeys(object), ...sizeErrors(object), ...secretTypeErrors(object)], validateUpdate: validateImmutable },
   NetworkPolicy: { applyDefaults: defaultNetworkPolicy, validate: validateNetworkPolicy, warnings: networkPolicyWarnings },
-  EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice, generationFields: ['labels'] },
-  ClusterRole: { ...rbac, validate: validateRole },
-  Role: { ...rbac, validate: validateRole },
+  EndpointSlice: { applyDefaults: defaultEndpointSlice, validate: validateEndpointSlice, validateUpdate: validateEndpointSliceUpdate, generationFields: ['labels'] },
+  ClusterRole: { ...rbac, applyDefaults: nullRules, validate: validateRole },
+  Role: { ...rbac, applyDefaults: nullRules, validate: validateRole },
   ClusterRoleBinding: { ...rbac, validate: validateRoleBinding, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
   RoleBinding: { ...rbac, validate: validateRoleBinding, applyDefaults: defaultSubjects, validateUpdate: validateRoleBindingKept },
-  Endpoints: { applyDefaults: defaultEndpoints, validate: validateEndpoints, warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
+  Endpoints: { createsOnUpdate: true, applyDefaults: defaultEndpoints, validate: validateEndpoints, warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
   ServiceAccount: { returnsDeleted: true },
-  LimitRange: { applyDefaults: defaultLimitRange, validate: validateLimitRange },
+  LimitRange: { createsOnUpdate: true, applyDefaults: defaultLimitRange, validate: validateLimitRange },
   ResourceQuota: { prepareCreate: startStatus({}), validate: validateResourceQuota, returnsDeleted: true },
   PersistentVolume: { prepareCreate: prepareVolume, applyDefaults: defaultVolume, returnsDeleted: true },
-  PersistentVolumeClaim: { prepareCreate: prepareClaim, applyDefaults: defaultClaim, validate: validateClaim, returnsDeleted: true },
+  PersistentVolumeClaim: { prepareCreate: prepareClaim, applyDefaults: defaultClaim, validate: validateClaim, validateUpdate: validateClaimUpdate, returnsDeleted: true },
   Ingress: { prepareCreate: startStatus({ loadBalancer: {} }), validate: validateIngress },
   IngressClass: { validate: validateIngressClass },
   PodDisruptionBudget: { prepareCreate: startStatus({ disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }), validate: validateDisruptionBudget, needsVersion: true },
   PriorityClass: { applyDefaults: defaultPriorityClass, validate: validatePriorityClass },
-  Lease: { validate: validateLease, needsVersion: true },
+  Lease: { applyDefaults: (draft) => void (draft['spec'] ??= {}), validate: validateLease, needsVersion: true, createsOnUpdate: true },
   Event: {
+    createsOnUpdate: true,
     applyDefaults: defaultEvent,
     validate: validateEvent,
     validateName: (name) => qualifiedName(`event/${name.slice(0, 63)}`).filter(() => name.length > 253),

@@ -64,7 +64,7 @@ function decodeMap(value: unknown, schema: Schema, position: Position): unknown 
   for (const [name, child] of Object.entries(value)) {
     // Go decodes a null map value to the zero value; for strings that is "".
     const item = child === null && schema.items?.type === 'string' ? '' : child;
-    if (item !== null) result[name] = decodeValue(item, schema.items ?? { type: 'any' }, step(position, `${position.path}.${name}`, name, undefined));
+    if (item !== null) result[name] = decodeValue(item, schema.items ?? { type: 'any' }, { ...position, path: `${position.path}.${name}` });
   }
   return result;
 }
@@ -80,7 +80,7 @@ function decodeArray(value: unknown, schema: Schema, position: Position): unknow
 function decodeScalar(value: unknown, schema: Schema, position: Position): unknown {
   switch (schema.type) {
     case 'integer':
-      if (typeof value !== 'number' || !Number.isInteger(value)) throw mismatch(value, 'int32', position);
+      if (typeof value !== 'number' || !Number.isInteger(value)) throw mismatch(value, schema.goName ?? 'int32', position);
       return value;
     case 'number':
       if (typeof value !== 'number') throw mismatch(value, 'float64', position);
@@ -97,9 +97,25 @@ function decodeScalar(value: unknown, schema: Schema, position: Position): unkno
       if (typeof value !== 'string') throw mismatch(value, '[]uint8', position);
       if (!/^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/.test(value)) throw badRequest(`illegal base64 data at input byte ${value.search(/[^A-Za-z0-9+/\r\n]/)}`);
       return value;
-    default:
-      if (typeof value !== 'string') throw mismatch(value, schema.type === 'time' ? 'Time' : 'string', position);
+    case 'time':
+      if (typeof value !== 'string') throw mismatch(value, 'Time', position);
+      checkTime(value);
       return value;
+    default:
+      if (typeof value !== 'string') throw mismatch(value, 'string', position);
+      return value;
+  }
+}
+
+/** RFC 3339 by the parts of Go's layout, and what each takes. */
+const TIME_PARTS: readonly (readonly [string, RegExp])[] = [['2006', /^\d{4}/], ['-', /^-/], ['01', /^\d\d/], ['-', /^-/], ['02', /^\d\d/], ['T', /^T/], ['15', /^\d\d/], [':', /^:/], ['04', /^\d\d/], [':', /^:/], ['05', /^\d\d(\.\d+)?/], ['Z07:00', /^(Z|[+-]\d\d:\d\d)$/]];
+
+function checkTime(text: string): void {
+  let rest = text;
+  for (const [part, form] of TIME_PARTS) {
+    const found = form.exec(rest)?.[0];
+    if (found === undefined) throw badRequest(`parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(rest)} as ${JSON.stringify(part)}`);
+    rest = rest.slice(found.length);
   }
 }
 

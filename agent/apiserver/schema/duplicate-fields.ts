@@ -3,7 +3,15 @@
  * JSON.parse passes over. The text is known to be valid JSON.
  */
 export function duplicateFields(text: string): string[] {
-  const duplicates: string[] = [];
+  return [...fieldsIn(text)].flatMap(({ path, again }) => (again ? [path] : []));
+}
+
+/** Where each field of a JSON text stands among the others, the second of two of one name by `again PATH`. */
+export function placesOf(text: string): ReadonlyMap<string, number> {
+  return new Map([...fieldsIn(text)].map(({ path, again }, index) => [again ? `again ${path}` : path, index]));
+}
+
+function* fieldsIn(text: string): Generator<{ path: string; again: boolean }> {
   /** Per open object: the keys seen; per open array: the next index. */
   const stack: { readonly keys?: Set<string>; index: number; readonly path: string }[] = [];
   let key = '';
@@ -22,12 +30,11 @@ export function duplicateFields(text: string): string[] {
       expectsKey = top?.keys !== undefined;
     } else if (expectsKey && top?.keys !== undefined) {
       key = JSON.parse(token) as string;
-      if (top.keys.has(key)) duplicates.push(join(top.path, key));
+      yield { path: join(top.path, key), again: top.keys.has(key) };
       top.keys.add(key);
       expectsKey = false;
     }
   }
-  return duplicates;
 }
 
 /** Strings and structure; numbers and literals do not matter. */

@@ -54,7 +54,7 @@ function typeSchema(type: string, attribute: Attribute): Schema {
   if (type === 'string' && QUANTITY_FIELDS.has(attribute.baseName)) return { type: 'quantity' };
   if (type === 'string' && attribute.format === 'byte') return { type: 'bytes' };
   if (type === 'string' && attribute.format === 'int-or-string') return { type: 'intOrString' };
-  if (type === 'number') return { type: attribute.format.startsWith('int') ? 'integer' : 'number' };
+  if (type === 'number') return attribute.format.startsWith('int') ? { type: 'integer', goName: attribute.format } : { type: 'number' };
   return PRIMITIVES[type] ?? modelSchema(type);
 }
 

@@ -9,7 +9,7 @@ export interface Schema {
   readonly fields?: ReadonlyMap<string, Schema>;
   /** Of an array's items or a map's values. */
   readonly items?: Schema;
-  /** Go's name of the type, for messages: `ContainerPort`. */
+  /** Go's name of the type, for messages: `ContainerPort`, `int64`. */
   readonly goName?: string;
   /** Name of the client model, for OpenAPI. */
   readonly model?: string;

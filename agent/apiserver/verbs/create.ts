@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { draftOf, sameJson, timestamp, type KubeObject, type ManagedFieldsEntry } from '../kube-object.js';
 import { ownersAfter } from '../patch/managed-fields.js';
 import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
-import { ApiError, alreadyExists, badRequest, invalid, notFound } from '../status.js';
+import { alreadyExists, badRequest, conflict, fieldError, invalid, notFound, unclassified, type ApiError } from '../status.js';
 import { validateMetadata } from '../registry/metadata-rules.js';
 import type { ApiContext, WriteOptions } from './context.js';
 
@@ -28,6 +28,33 @@ export function createObject(context: ApiContext, kind: Kind, namespace: string,
   draft.metadata.managedFields = owners;
   return options.dryRun === true ? draft : context.store.put(id, keyOf(kind, namespace, name), draft);
 }
+
+/**
+ * What an update of an object makes that is not there, of kinds that may be made so.
+ * @returns undefined where there is something to update, or nothing may be made
+ */
+export function replaceNothing(context: ApiContext, kind: Kind, namespace: string, input: KubeObject, options: WriteOptions): KubeObject | undefined {
+  const { name = '', uid = '' } = input.metadata;
+  if (kind.strategy.createsOnUpdate !== true || context.store.get(resourceIdOf(kind), keyOf(kind, namespace, name)) !== undefined) return undefined;
+  if (uid !== '') throw conflict(kind, name, wrongUid(kind, namespace, name, uid, ''));
+  const { resourceVersion: _version, ...metadata } = input.metadata;
+  return createObject(context, kind, namespace, { ...input, metadata }, options);
+}
+
+/** Of a patch or an apply, which says what the object shall be. */
+export function otherUid(kind: Kind, name: string, uid: string): ApiError {
+  const error = fieldError.invalid('metadata.uid', uid, 'field is immutable');
+  return invalid(kind.group, kind.kind, name, [error, error]);
+}
+
+/** In etcd's words, which name the key there. */
+export function wrongUid(kind: Kind, namespace: string, name: string, given: string, uid: string): string {
+  const key = ['/registry', kind.custom ? `${kind.group}/${kind.resource}` : storedAs(kind), ...(kind.namespaced ? [namespace] : []), name].join('/');
+  return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${given}, UID in object meta: ${uid}`;
+}
+
+const STORED_AS: Readonly<Record<string, string>> = { endpoints: 'services/endpoints', services: 'services/specs', nodes: 'minions', ingresses: 'ingress', replicationcontrollers: 'controllers' };
+const storedAs = ({ resource, group }: Kind): string => (group === 'apiextensions.k8s.io' ? `${group}/${resource}` : (STORED_AS[resource] ?? resource));
 
 function ownersOfNew(context: ApiContext, kind: Kind, draft: KubeObject, options: WriteOptions): ManagedFieldsEntry[] {
   const written = draftOf(draft);
@@ -78,15 +105,17 @@ export function generatedName(base: string): string {
 
 function resetSystemFields(context: ApiContext, kind: Kind, draft: KubeObject): void {
   if (draft.metadata.resourceVersion !== undefined && draft.metadata.resourceVersion !== '') {
-    throw new ApiError(500, 'InternalError', 'resourceVersion should not be set on objects to be created');
+    throw unclassified('resourceVersion should not be set on objects to be created');
   }
   const { metadata } = draft;
+  if ((metadata.generation ?? 0) < 0) throw invalid(kind.group, kind.kind, metadata.name ?? '', [fieldError.invalid('metadata.generation', metadata.generation, 'must be greater than or equal to 0')]);
   delete metadata.resourceVersion;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
   delete metadata.managedFields;
-  delete metadata.generation;
+  // A generation that a client chose stays, with kinds that count none.
+  if (kind.hasGeneration || metadata.generation === 0) delete metadata.generation;
   metadata.uid = randomUUID();
   metadata.creationTimestamp = timestamp(context.now());
   if (kind.hasGeneration) metadata.generation = 1;

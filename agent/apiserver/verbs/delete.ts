@@ -24,14 +24,14 @@ export function deleteObject(context: ApiContext, kind: Kind, namespace: string,
   checkPreconditions(kind, name, current, options);
   const grace = graceOf(kind, current, options);
   const draft = draftOf(current);
-  addPropagationFinalizer(kind, draft, options);
+  const otherwise = addPropagationFinalizer(kind, draft, options);
   const { prepareDelete } = kind.strategy;
   if (grace === 0 && !isHeld(draft) && prepareDelete === undefined) {
     if (kind.strategy.graceSeconds !== undefined) markDeleted(context, draft, 0);
     if (options.dryRun === true) return { object: draft, gone: true };
     return { object: removeMarked(context, kind, draft, keyOf(kind, namespace, name)), gone: true };
   }
-  if (!markDeleted(context, draft, grace)) return { object: current, gone: false };
+  if (!markDeleted(context, draft, grace) && !otherwise) return { object: current, gone: false };
   prepareDelete?.(draft);
   if (options.dryRun === true) return { object: draft, gone: false };
   return { object: context.store.put(resourceIdOf(kind), keyOf(kind, namespace, name), draft), gone: false };
@@ -74,12 +74,14 @@ function graceOf(kind: Kind, object: KubeObject, options: DeleteOptions): number
   return Math.max(0, options.gracePeriodSeconds ?? own);
 }
 
-/** Foreground and orphan deletion are finalizers that the garbage collector takes away. */
-function addPropagationFinalizer(kind: Kind, draft: KubeObject, options: DeleteOptions): void {
+/** Foreground and orphan deletion are finalizers that the garbage collector takes away; the last one that is asked for holds. @returns whether that is another one */
+function addPropagationFinalizer(kind: Kind, draft: KubeObject, options: DeleteOptions): boolean {
   const propagationPolicy = options.propagationPolicy ?? (kind.strategy.orphansByDefault === true ? 'Orphan' : undefined);
   const wanted = propagationPolicy === 'Orphan' ? 'orphan' : propagationPolicy === 'Foreground' ? 'foregroundDeletion' : undefined;
-  if (wanted === undefined || draft.metadata.finalizers?.includes(wanted) === true) return;
-  draft.metadata.finalizers = [...(draft.metadata.finalizers ?? []), wanted];
+  const finalizers = draft.metadata.finalizers ?? [];
+  if (wanted === undefined || finalizers.includes(wanted)) return false;
+  draft.metadata.finalizers = [...finalizers.filter((one) => one !== 'orphan' && one !== 'foregroundDeletion'), wanted];
+  return true;
 }
 
 const isHeld = (object: KubeObject): boolean =>

@@ -1,6 +1,6 @@
 import { apiVersionOf, type Fields, type KubeObject } from '../kube-object.js';
 import { resourceIdOf, type Kind } from '../registry/kind.js';
-import { badRequest, expired } from '../status.js';
+import { badRequest, expired, timedOut, unclassified } from '../status.js';
 import type { ApiContext } from './context.js';
 import type { Predicate } from './selectors.js';
 
@@ -35,6 +35,7 @@ const FORGOTTEN = 'The provided continue parameter is too old to display a consi
  */
 export function listObjects(context: ApiContext, kind: Kind, namespace: string, options: ListOptions): ListResult {
   const from = options.continueToken === '' ? undefined : parseContinue(options.continueToken);
+  if (from !== undefined && options.resourceVersion !== '' && options.resourceVersion !== '0') throw badRequest('specifying resource version is not allowed when using continue');
   const asked = from?.rv === -1 ? undefined : from?.rv;
   const revision = asked ?? exactRevision(context, options) ?? context.store.revision;
   const prefix = kind.namespaced && namespace !== '' ? `${namespace}/` : '';
@@ -59,22 +60,49 @@ export function listEnvelope(kind: Kind, result: ListResult): Fields {
 
 const keyText = (kind: Kind, object: KubeObject): string => (kind.namespaced ? `${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}` : (object.metadata.name ?? ''));
 
-const tokenOf = (from: Continue): string => Buffer.from(JSON.stringify(from)).toString('base64url');
+/** As a real server's tokens are made, which nobody should rely on and tools show. */
+const TOKEN_VERSION = 'meta.k8s.io/v1';
+
+const tokenOf = (from: Continue): string => Buffer.from(JSON.stringify({ v: TOKEN_VERSION, ...from })).toString('base64url');
 
 function parseContinue(token: string): Continue {
-  try {
-    const parsed = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as Partial<Continue>;
-    if (typeof parsed.rv === 'number' && typeof parsed.start === 'string') return { rv: parsed.rv, start: parsed.start };
-  } catch {
-    // Falls through: every malformed token gets the same answer.
-  }
-  throw badRequest('continue key is not valid: illegal continue token');
+  const illegal = token.search(/[^\w-]/);
+  if (illegal >= 0) throw badContinue(`illegal base64 data at input byte ${illegal}`);
+  const { v = '', rv, start } = readToken(token);
+  if (v !== TOKEN_VERSION) throw badContinue(`server does not recognize this encoded version ${v}`);
+  if (typeof rv !== 'number' || rv === 0) throw badContinue(`incorrect encoded start resourceVersion (version ${TOKEN_VERSION})`);
+  if (typeof start !== 'string' || start === '') throw badContinue(`empty encoded start key (version ${TOKEN_VERSION})`);
+  return { rv, start };
 }
+
+function readToken(token: string): Partial<Continue> & { v?: string } {
+  try {
+    return JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as Partial<Continue> & { v?: string };
+  } catch (error) {
+    throw badContinue(error instanceof Error ? error.message : '');
+  }
+}
+
+const badContinue = (why: string): Error => badRequest(`invalid continue token: continue key is not valid: ${why}`);
 
 function exactRevision(context: ApiContext, options: ListOptions): number | undefined {
   if (options.resourceVersion === '' || options.resourceVersion === '0') return undefined;
-  const revision = Number(options.resourceVersion);
-  if (!Number.isSafeInteger(revision) || revision < 0) throw badRequest(`invalid resource version: resourceVersion: Invalid value: "${options.resourceVersion}": strconv.ParseUint: parsing "${options.resourceVersion}": invalid syntax`);
-  if (revision > context.store.revision) throw badRequest(`Too large resource version: ${revision}, current: ${context.store.revision}`);
-  return options.resourceVersionMatch === 'Exact' ? revision : undefined;
+  const revision = revisionOf(options.resourceVersion);
+  if (revision === undefined) throw badRequest(`invalid resource version: ${noRevision(options.resourceVersion)}`);
+  const exact = options.resourceVersionMatch === 'Exact';
+  if (exact && revision > context.store.revision) throw unclassified('etcdserver: mvcc: required revision is a future revision');
+  checkReached(context, revision);
+  return exact ? revision : undefined;
 }
+
+/** A real server waits three seconds for such a version; here nobody else writes. @throws ApiError 504 */
+export function checkReached({ store }: ApiContext, revision: number): void {
+  if (revision > store.revision) throw timedOut(`Too large resource version: ${revision}, current: ${store.revision}`, { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 });
+}
+
+/** The number of a resourceVersion, or undefined for what is none. */
+export function revisionOf(text: string): number | undefined {
+  return /^\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
+}
+
+export const noRevision = (text: string): string => `resourceVersion: Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`;

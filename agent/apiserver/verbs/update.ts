@@ -4,7 +4,7 @@ import { keyOf, resourceIdOf, type Kind } from '../registry/kind.js';
 import { validateMetadata, validateMetadataUpdate } from '../registry/metadata-rules.js';
 import { STALE, badRequest, conflict, invalid } from '../status.js';
 import type { ApiContext, WriteOptions } from './context.js';
-import { dropEmptyMetadata, existing, managerOf, sameButVersion } from './create.js';
+import { dropEmptyMetadata, existing, managerOf, otherUid, sameButVersion, wrongUid } from './create.js';
 import { removeIfFinished } from './delete.js';
 
 /**
@@ -15,6 +15,8 @@ export interface Proposal {
   readonly object: KubeObject;
   readonly applied?: boolean;
   readonly bound?: boolean;
+  /** Another uid is a wrong value then, not a conflict. */
+  readonly patched?: boolean;
 }
 
 /**
@@ -31,10 +33,11 @@ export function updateObject(
   options: WriteOptions = {},
 ): KubeObject {
   const current = existing(context, kind, namespace, name);
-  const { object, applied, bound } = propose(current);
+  const { object, applied, bound, patched } = propose(current);
   const draft = draftOf(object);
   dropEmptyMetadata(draft);
   checkIdentity(kind, draft, current, namespace, name);
+  checkUid(kind, draft, current, patched === true);
   keepSystemFields(draft, current);
   keepOtherParts(kind, draft, current, options.subresource);
   if (applied !== true && bound !== true) draft.metadata.managedFields = ownersOfUpdate(context, kind, draft, current, options);
@@ -42,15 +45,23 @@ export function updateObject(
   kind.strategy.applyDefaults?.(draft);
   context.admission.admitUpdate(kind, draft, current);
   if (bound !== true) bumpGeneration(kind, draft, current);
-  const errors = [...validateMetadata(kind, draft), ...validateMetadataUpdate(draft, current), ...(kind.strategy.validate?.(draft) ?? []), ...(bound === true ? [] : (kind.strategy.validateUpdate?.(draft, current) ?? [])), ...(options.subresource === 'status' ? (kind.strategy.validateStatus?.(draft) ?? []) : [])];
+  const errors = [...validateMetadata(kind, draft), ...twice(validateMetadataUpdate(draft, current)), ...(kind.strategy.validate?.(draft) ?? []), ...(bound === true ? [] : (kind.strategy.validateUpdate?.(draft, current) ?? [])), ...(options.subresource === 'status' ? (kind.strategy.validateStatus?.(draft) ?? []) : [])];
   if (errors.length > 0) throw invalid(kind.group, kind.kind, name, errors);
   return store(context, kind, namespace, name, draft, current, options);
 }
 
+/** A real server looks twice: as with every object, and as with this kind. */
+const twice = <T>(errors: readonly T[]): T[] => [...errors, ...errors];
+
 function ownersOfUpdate(context: ApiContext, kind: Kind, draft: KubeObject, current: KubeObject, options: WriteOptions): ManagedFieldsEntry[] {
   const written = draftOf(draft);
   kind.strategy.applyDefaults?.(written);
-  return ownersAfter(kind, current, written, managerOf(options), options.subresource, timestamp(context.now()));
+  return ownersAfter(kind, forgetsOwners(draft) ? { ...current, metadata: { ...current.metadata, managedFields: [] } } : current, written, managerOf(options), options.subresource, timestamp(context.now()));
+}
+
+/** Who writes no owners at all, or an empty one, gives them up. */
+function forgetsOwners({ metadata: { managedFields } }: KubeObject): boolean {
+  return managedFields !== undefined && (managedFields.length === 0 || (managedFields.length === 1 && Object.keys(managedFields[0] ?? {}).length === 0));
 }
 
 function store(context: ApiContext, kind: Kind, namespace: string, name: string, draft: KubeObject, current: KubeObject, options: WriteOptions): KubeObject {
@@ -74,14 +85,19 @@ function checkIdentity(kind: Kind, draft: KubeObject, current: KubeObject, names
   if (kind.namespaced && metadata.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
-  if (metadata.uid !== undefined && metadata.uid !== '' && metadata.uid !== current.metadata.uid) {
-    throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${current.metadata.uid ?? ''}`);
-  }
   const version = metadata.resourceVersion;
   if ((version === undefined || version === '') && (kind.custom || kind.strategy.needsVersion === true)) {
     throw invalid(kind.group, kind.resource, name, [{ type: 'Invalid', field: 'metadata.resourceVersion', message: 'Invalid value: 0x0: must be specified for an update' }]);
   }
   if (version !== undefined && version !== '' && version !== '0' && version !== current.metadata.resourceVersion) throw conflict(kind, name, STALE);
+}
+
+function checkUid(kind: Kind, { metadata }: KubeObject, current: KubeObject, patched: boolean): void {
+  const { uid = '' } = metadata;
+  const { name = '', namespace = '' } = current.metadata;
+  if (uid === '' || uid === current.metadata.uid) return;
+  if (patched) throw otherUid(kind, name, uid);
+  throw conflict(kind, name, wrongUid(kind, namespace, name, uid, current.metadata.uid ?? ''));
 }
 
 /** Fields of metadata that no client may change. */

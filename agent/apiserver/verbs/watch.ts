@@ -1,8 +1,9 @@
 import { apiVersionOf, type KubeObject } from '../kube-object.js';
 import { resourceIdOf, type Kind } from '../registry/kind.js';
-import { ApiError, expired } from '../status.js';
+import { expired, unclassified, type ApiError } from '../status.js';
 import type { StoreEvent } from '../storage/watch-log.js';
 import type { ApiContext } from './context.js';
+import { noRevision, revisionOf } from './list.js';
 import type { Predicate } from './selectors.js';
 
 export interface WatchOptions {
@@ -49,7 +50,7 @@ export class Watcher {
     const begins = options.sendInitialEvents ?? anyVersion;
     this.initial = begins ? store.list(resourceIdOf(kind), this.prefix).filter((object) => options.selects?.(object) ?? true) : [];
     this.initialEndsWithBookmark = begins && options.bookmarks;
-    this.cursor = begins || anyVersion ? store.revision : Number(options.resourceVersion);
+    this.cursor = begins || anyVersion ? store.revision : (revisionOf(options.resourceVersion) ?? Number.NaN);
     this.assertReachable();
   }
 
@@ -109,7 +110,7 @@ export class Watcher {
   }
 
   private assertReachable(): void {
-    if (!Number.isSafeInteger(this.cursor)) throw new ApiError(400, 'BadRequest', `Invalid value: "${this.options.resourceVersion}": strconv.ParseUint: parsing "${this.options.resourceVersion}": invalid syntax`);
+    if (Number.isNaN(this.cursor)) throw unclassified(noRevision(this.options.resourceVersion));
     if (!this.context.store.log(resourceIdOf(this.kind)).covers(this.cursor)) throw this.tooOld();
   }
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { compare } from 'fast-json-patch';
-import { fieldsAt, isFields, textAt, type Fields } from '../../../agent/apiserver/kube-object.js';
-import { normalForm, type Normal } from './normal-form.js';
+import { fieldsAt, isFields, listAt, textAt, type Fields } from '../../../agent/apiserver/kube-object.js';
+import { normalForm, ownersInOrder, type Normal } from './normal-form.js';
 import type { Target } from './target.js';
 
 /** One exchange as it is recorded: what was asked, and the answer in normal form. */
@@ -162,7 +162,7 @@ export class Dialogue {
     if (!isFields(body)) return { body: typeof body === 'string' ? this.normal.text(body) : (body as unknown) };
     if (part !== undefined) return { body: this.normal.value(part(body)) };
     const now = this.normal.value(withoutOwners(body)) as Fields;
-    const owned = owners === true ? { owners: this.normal.value(fieldsAt(body, 'metadata')['managedFields']) } : {};
+    const owned = owners === true ? { owners: this.normal.value(ownersInOrder(listAt(body, 'metadata', 'managedFields') as Fields[])) } : {};
     const name = textAt(body, 'metadata', 'name');
     if (name === '') return { body: now };
     const key = `${String(body['kind'])} ${name}`;

@@ -1,5 +1,5 @@
 const UNUSED = 'there so that `kubectl apply --prune` finds it, and run by nobody: the presence of its template has no owner, it does not orphan by itself, and has no scale';
-const TEXT = 'the same code and reason, other words';
+const JSON_TEXT = 'the same code and reason, and what is wrong with the JSON in the words of this parser';
 
 /**
  * Where the embedded server is known to answer otherwise, by area and title,
@@ -17,24 +17,7 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
     'Namespace: many are listed in pages, selected, and go together': 'a label that is made of a generated name is owned',
   },
   reads: {
-    'bad continuations and limits are refused': TEXT,
-    'bad label selectors are refused': TEXT,
-  },
-  watches: {
-    'a version that is no number is refused': '400 BadRequest as for lists; a real server says 500 without a reason',
-  },
-  writes: {
-    'what clients may not choose is chosen anyway': 'another uid in a patch is a conflict here, 422 there; a generation that a client chose for a kind without one is dropped',
-    'objects go where the path says': TEXT,
-    'bodies that are no objects are refused': TEXT,
-    'an update of an older version is a conflict': TEXT,
-    'JSON patches do what they say or nothing': 'replacing what is not there is refused, as RFC 6902 wants; a real server adds it',
-    'an unknown kind of patch is refused': TEXT,
-    'an apply has to be one': 'an unknown field in an apply is told or refused (400) as in other writes; a real server answers 500 without a reason',
-    'unknown and duplicate fields are refused, told or dropped as asked': 'unknown fields are told before duplicate ones, not in the order of the body',
-  },
-  deletions: {
-    'finalizers hold an object until they are gone': 'the cause is listed once, not twice',
+    'bad continuations and limits are refused': JSON_TEXT,
   },
   validation: {
     services: 'a dry run there does not look whether a node port is in the range',
@@ -49,5 +32,14 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
   custom: {
     'its schema is held': 'a wrong type is 400 as for built-in kinds, 422 there; keys of lists are not checked for duplicates',
     'a definition has to make sense': 'fewer causes are listed',
+  },
+  corners: {
+    'pages with another question': JSON_TEXT,
+    'YAML is answered and understood': 'a field called `.` is quoted; bad YAML is described in other words',
+    'managers that are none': 'the same code for a wrong type in an apply, in the words of other writes',
+    'patches of a wrong form': 'the same code for a patch that makes another kind, in other words',
+    'deletions with strange options': `${JSON_TEXT}; and Go's names of types that are strings`,
+    'bodies of other sizes and types': JSON_TEXT,
+    'what may not change': 'without the difference of two specs as Go prints it',
   },
 };

@@ -1,5 +1,6 @@
 import type { Dialogue } from '../dialogue.js';
 import { collections } from './collections.js';
+import { corners } from './corners.js';
 import { custom } from './custom.js';
 import { deletions } from './deletions.js';
 import { discovery } from './discovery.js';
@@ -13,4 +14,4 @@ import { writes } from './writes.js';
 /** Cases by title. */
 export type Cases = Readonly<Record<string, (api: Dialogue) => Promise<void>>>;
 
-export const AREAS: Readonly<Record<string, Cases>> = { lives, collections, reads, watches, writes, deletions, validation, rules, custom, discovery };
+export const AREAS: Readonly<Record<string, Cases>> = { lives, collections, reads, watches, writes, deletions, validation, rules, custom, discovery, corners };
