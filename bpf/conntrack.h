@@ -210,10 +210,12 @@ static __always_inline void flow_touch(struct packet *packet, struct canal_flow 
 	}
 	if (flow->seen_s != packet->now_s) // spares a cache line that both CPUs read
 		flow->seen_s = packet->now_s;
-	if (packet->tcp_flags & ~seen & TCP_KEPT)
+	if (packet->tcp_flags & ~seen & TCP_KEPT) {
 		flow_tcp(packet, flow);
-	else if (unlikely(flow->tcp_a & flow->tcp_b & TCP_FIN))
+	} else if (unlikely(flow->tcp_a & flow->tcp_b & TCP_FIN)) {
 		flow_end(packet, flow);
+		return;
+	}
 	// A refusal is no answer worth a place among the established.
 	if (!(flow->flags & FLOW_REPLIED) && !flow_is_original(flow, packet) && !(packet->tcp_flags & TCP_RST))
 		flow_promote(packet, flow);

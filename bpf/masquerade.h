@@ -7,7 +7,7 @@
 #include "fragment.h"
 #include "revoke.h"
 
-// Towards these pods keep their address (flannel's rules; abi.h).
+// Towards these pods keep their address (flannel's rules; abi_policy.h).
 static __always_inline bool masquerade_exempts(const struct FAMILY_STRUCT(addr) *destination)
 {
 	struct FAMILY_STRUCT(canal_cidr_key) key = { .prefixlen = ADDR_WORDS * 32, .addr = *destination };
