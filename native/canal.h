@@ -234,7 +234,7 @@ int canal_monitor_drain(int monitor, struct canal_notice *out, uint32_t capacity
 int canal_monitor_close(int monitor);
 
 // A thread that waits until fd has something to read (epoll), then pauses for what follows at once, and
-// puts a byte into a pipe, whose end to read from is the caller's to close. fd stays open until the waker is closed. Returns a handle.
+// puts a byte into a pipe, whose end to read from is the caller's to close, unless all has been read by then. fd stays open until the waker is closed. Returns a handle.
 int canal_waker_open(int fd, uint32_t pause_ms, int32_t *pipe_fd);
 int canal_waker_close(int waker);
 

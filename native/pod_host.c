@@ -99,6 +99,8 @@ int pod_host_settings(struct nl_sock *sk, struct canal_pod_link *link)
 	netlink_add(&batch, settings(link, ipv6 && is_zero(link->addr6, 16)), 0);
 	netlink_add(&batch, link_question(link->host_device, 0), 0);
 	err = netlink_send(sk, &batch, one_link, &made);
+	if (!err)
+		err = netlink_talk(sk, neighbour_parameters(made.ifindex, 0));
 	if (err)
 		return err;
 	link->host_ifindex = made.ifindex;

@@ -84,7 +84,6 @@ static int up_host(struct nl_sock *sk, const struct canal_pod_link *link, uint32
 		routes[count++] = host_route(ifindex, 4, &link->addr4_be);
 	if (!is_zero(link->addr6, 16))
 		routes[count++] = host_route(ifindex, 6, link->addr6);
-	netlink_add(&batch, neighbour_parameters(ifindex, 0), 0);
 	netlink_add(&batch, link_order(ifindex, 1), !count);
 	first = batch.count;
 	for (int i = 0; i < count; i++)

@@ -13,14 +13,14 @@
 struct waker {
 	pthread_t thread;
 	int epoll, stop; // stop: readable when it is to end
-	int out;
+	int fd, out;
 	int pause_ms;
 };
 
 static void *wait_and_tell(void *arg)
 {
 	struct waker *waker = arg;
-	struct pollfd stop = { .fd = waker->stop, .events = POLLIN };
+	struct pollfd stop = { .fd = waker->stop, .events = POLLIN }, left = { .fd = waker->fd, .events = POLLIN };
 	struct epoll_event event;
 
 	for (;;) {
@@ -31,6 +31,9 @@ static void *wait_and_tell(void *arg)
 		// What follows in the same breath is told with it.
 		if (poll(&stop, 1, waker->pause_ms) > 0)
 			return NULL;
+		// Somebody has come by meanwhile and read it all.
+		if (poll(&left, 1, 0) == 0)
+			continue;
 		// A pipe that is full has told already.
 		if (count > 0 && write(waker->out, "!", 1) < 0 && errno != EAGAIN)
 			return NULL;
@@ -72,7 +75,7 @@ int canal_waker_open(int fd, uint32_t pause_ms, int32_t *pipe_fd)
 
 	if (!waker)
 		return -ENOMEM;
-	*waker = (struct waker){ .epoll = -1, .stop = -1, .out = -1, .pause_ms = (int)pause_ms };
+	*waker = (struct waker){ .epoll = -1, .stop = -1, .fd = fd, .out = -1, .pause_ms = (int)pause_ms };
 	err = prepare(waker, fd, &in);
 	if (err) {
 		if (in >= 0)

@@ -20,10 +20,10 @@ static int parse_counts(struct nlmsghdr *hdr, void *arg)
 
 int canal_ipsec_policies(uint32_t *policies)
 {
+	static __thread struct nl_sock *kept; // asked twice a second
 	uint32_t flags = 0;
 	struct nl_msg *msg;
-	struct nl_sock *sk;
-	int err = netlink_open_to(NETLINK_XFRM, &sk);
+	int err = kept ? 0 : netlink_open_to(NETLINK_XFRM, &kept);
 
 	*policies = 0;
 	if (err == -EPROTONOSUPPORT)
@@ -31,7 +31,10 @@ int canal_ipsec_policies(uint32_t *policies)
 	if (err)
 		return err;
 	msg = netlink_message(XFRM_MSG_GETSPDINFO, 0, &flags, sizeof(flags));
-	err = msg ? netlink_query(sk, msg, parse_counts, policies) : -ENOMEM;
-	nl_socket_free(sk);
+	err = msg ? netlink_query(kept, msg, parse_counts, policies) : -ENOMEM;
+	if (err) { // what comes from it may be an answer to this question
+		nl_socket_free(kept);
+		kept = NULL;
+	}
 	return err;
 }

@@ -11,13 +11,14 @@ import { takeDown } from './take-down.js';
 export async function del(context: CniContext, config: NetworkConfig, attachment: Attachment): Promise<void> {
   const { containerId, ifname, netns } = attachment;
   const record = context.endpoints.get(containerId, ifname);
+  const directory = addressDirectory(config);
   if (record === undefined) {
     const shared = context.endpoints.all().some(({ endpoint }) => endpoint.netns === netns && endpoint.ifname === ifname);
     if (!shared) await context.dataplane.remove({ netns, ifname, hostDevice: undefined, ifindex: undefined });
   } else {
     await takeDown(context, record);
   }
-  await context.ipam.release(addressDirectory(config), { containerId, ifname });
+  if (record?.addressDirectory !== directory) await context.ipam.release(directory, { containerId, ifname });
   if (attachment.pod !== '') context.annotator.detached(attachment);
   else if (record !== undefined && record.endpoint.pod !== '') context.annotator.detached(record.endpoint);
 }

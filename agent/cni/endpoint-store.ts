@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpAddress } from '../base/address.js';
 import { CanalError, type Problem } from '../base/errors.js';
@@ -79,9 +79,9 @@ export class EndpointStore {
     const key = recordKey(record);
     const path = this.pathOf(key);
     try {
-      rmSync(path, { force: true });
+      unlinkSync(path);
     } catch (cause) {
-      throw new CanalError('CNI', `cannot remove ${path}`, { subject: path, cause });
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw new CanalError('CNI', `cannot remove ${path}`, { subject: path, cause });
     }
     this.records.delete(key);
     this.sizes.delete(key);

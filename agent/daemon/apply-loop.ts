@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { DesiredState } from '../compile/compile.js';
-import type { NodeFacts, PolicyState } from '../compile/desired.js';
+import type { LocalEndpoint, NodeFacts, PolicyState, RouteRow } from '../compile/desired.js';
+import { podRoutes, podSysctls } from '../compile/endpoints/endpoints.js';
 import type { AgentSettings } from '../model/settings.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { TableName } from '../reconcile/order.js';
@@ -109,7 +110,25 @@ export class ApplyLoop {
   podsChanged(): void {
     this.#watch.doubt();
     this.#stale = true;
-    this.applyNow();
+    if (this.applyNow() !== undefined) this.#scheduler.trigger(); // who has to know when something is due again
+  }
+
+  /** The same of a pod whose device we have just made, with all its settings, which so need not be read. */
+  podMade(endpoint: LocalEndpoint): void {
+    this.#watch.made(endpoint.ifindex);
+    for (const [key, row] of podSysctls(endpoint)) this.#reconciler.tell('sysctl', { key, text: key, row, device: endpoint.ifindex });
+    this.podsChanged();
+  }
+
+  /** We brought a pod's device up, with its routes: where the kernel says no more than that, there is nothing to do, and the next apply takes note of it. */
+  podUp(endpoint: LocalEndpoint): void {
+    const { table } = this.ledgers.routes;
+    const wanted = new Map(podRoutes(endpoint, this.options.settings).map((row) => [table.keyText(row), row]));
+    this.#watch.raised(endpoint.ifindex, ({ text, row }) => {
+      const want = wanted.get(text);
+      return row !== undefined && want !== undefined && table.equal(row as RouteRow, want);
+    });
+    if (this.#watch.hears()) this.#scheduler.trigger();
   }
 
   /** Resolves as soon as `holds` after an apply, or now; rejects with the signal's reason when it aborts. */
@@ -174,20 +193,25 @@ export class ApplyLoop {
 
   #round(snapshot: Snapshot, touched: readonly TableName[]): Outcome {
     const before = this.#view;
+    const healthy = before !== undefined && before.outcome.troubles.length === 0 && before.outcome.blocked === 0;
+    if (!healthy || before.snapshot !== snapshot || touched.includes('socket')) this.#wantHooks();
     if (!this.#stale && !this.#watch.moved && before !== undefined) {
-      const healthy = before.outcome.troubles.length === 0 && before.outcome.blocked === 0;
       const outcome = this.#reconciler.apply(healthy ? { only: touched } : {});
       this.#view = { ...before, outcome };
       return outcome;
     }
     const view = this.#compile(snapshot);
     this.services.want(snapshot, view.facts.endpoints);
-    this.ledgers.sockets.want(this.options.settings.services ? this.options.kernel.socketHooks() : []);
     const outcome = this.#reconcile(view);
     this.#view = { ...view, outcome };
     this.#stale = outcome.troubles.length > 0 || outcome.blocked > 0;
     this.services.settle(!this.#stale);
     return outcome;
+  }
+
+  /** Neither pods nor devices decide about the cgroup that sockets are translated in. */
+  #wantHooks(): void {
+    this.ledgers.sockets.want(this.options.settings.services ? this.options.kernel.socketHooks() : []);
   }
 
   #compile(snapshot: Snapshot): Omit<AppliedView, 'outcome'> {
@@ -206,7 +230,8 @@ export class ApplyLoop {
     this.#standing = undefined;
     this.#wishes.want(desired);
     this.#load();
-    for (const state of this.#differs() ? policyWay(this.ledgers, facts.endpoints, desired.policy, standing) : []) {
+    const way = this.#differs() ? policyWay(this.ledgers, facts.endpoints, desired.policy, standing) : [];
+    for (const state of way) {
       this.#wishes.want(this.#compiler.under(state));
       const outcome = this.#reconciler.apply({ only: ['attachment', ...POLICY_TABLES], prune: false });
       passes.push(outcome);
@@ -215,7 +240,7 @@ export class ApplyLoop {
       this.#wishes.want(desired);
       return mergeOutcomes([...passes, this.#reconciler.apply({ only: OTHER_TABLES })]);
     }
-    this.#wishes.want(desired);
+    if (way.length > 0) this.#wishes.want(desired);
     const outcome = this.#reconciler.apply();
     if (outcome.troubles.length === 0 && outcome.blocked === 0) this.#standing = desired.policy;
     return mergeOutcomes([...passes, outcome]);

@@ -44,6 +44,12 @@ export function uplinkRoutes(ifindexes: ReadonlySet<number>, looks: readonly (Ke
   });
 }
 
+/** Whether a device is a pod's, and was, as far as it was or is there. */
+export function arePods(ifindex: number, looks: readonly (KernelFacts | undefined)[], podPrefix: string): boolean {
+  const names = looks.map((known) => known?.devices.find((device) => device.ifindex === ifindex)?.name).filter((name) => name !== undefined);
+  return names.length > 0 && names.every((name) => name.startsWith(podPrefix));
+}
+
 function kept<T>(last: readonly T[] | undefined, now: readonly T[]): readonly T[] {
   if (last === now) return now;
   const same = last?.length === now.length && now.every((item, i) => item === last[i] || isDeepStrictEqual(item, last[i]));

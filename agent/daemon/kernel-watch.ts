@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
-import { addNotice, ANY_DEVICE, type Change } from '../kernel/monitor.js';
+import { addNotice, ANY_DEVICE, type Change, type Notices } from '../kernel/monitor.js';
 import { TABLES, type TableName } from '../reconcile/order.js';
-import { kernelFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
+import { arePods, kernelFacts, uplinkRoutes, type KernelFacts } from './kernel-facts.js';
 import type { ToldRow } from '../reconcile/table.js';
 import type { NodeKernel } from './node-kernel.js';
 import { RelistPlan } from './relist-plan.js';
@@ -21,6 +21,9 @@ const TOUCHED: Readonly<Record<Change, readonly TableName[]>> = {
   neighbour: ['neighbour', 'fdb'],
   tc: ['attachment'],
 };
+
+/** The same of a link that is a pod's device: the others have no rows there. */
+const TOUCHED_OF_POD: readonly TableName[] = ['route', 'attachment'];
 
 /** These may be news of the facts that compile looks at. */
 const OF_FACTS: readonly Change[] = ['link', 'up', 'address', 'unaddressed'];
@@ -67,6 +70,10 @@ export class KernelWatch {
   readonly #rerouted = new Set<number>();
   /** Tables that have rows other than is known. */
   readonly #news = new Set<TableName>();
+  /** Devices that we have made since the last look. */
+  readonly #made = new Set<number>();
+  /** Devices that we have brought up since then, and which rows came with that. */
+  readonly #raised = new Map<number, (told: ToldRow) => boolean>();
 
   constructor(private readonly options: KernelWatchOptions) {}
 
@@ -78,6 +85,24 @@ export class KernelWatch {
   /** Devices may be other ones, of which no notice has come yet. */
   doubt(): void {
     this.#doubtful = true;
+  }
+
+  /** We have just made a device: nothing lies on it that no notice tells of by itself. */
+  made(ifindex: number): void {
+    this.#made.add(ifindex);
+    this.options.kernel.made(ifindex);
+  }
+
+  /** We have just brought a device up. @param expected whether a row on it came with that, and is as it should be */
+  raised(ifindex: number, expected: (told: ToldRow) => boolean): void {
+    this.#raised.set(ifindex, expected);
+  }
+
+  /** Whether the kernel has said something since the last look that is worth one. */
+  hears(): boolean {
+    this.#listen();
+    const news = [...this.#heard].some(([change, devices]) => change !== 'up' || [...devices].some((ifindex) => !this.#raised.has(ifindex)));
+    return news || this.#news.size + this.#rerouted.size + this.#strange.size > 0;
   }
 
   forget(): void {
@@ -101,12 +126,15 @@ export class KernelWatch {
     const { invalidate } = this.options;
     const touched = new Set<TableName>(this.#news);
     this.#news.clear();
-    for (const [change, devices] of this.#heard) {
-      for (const table of TOUCHED[change]) touched.add(table);
-      invalidate(TOUCHED[change], devices.has(ANY_DEVICE) ? undefined : devices);
-    }
+    const before = this.#facts;
     this.#noteFacts();
+    for (const [tables, devices] of this.#touched([before, this.#facts])) {
+      for (const table of tables) touched.add(table);
+      invalidate(tables, devices.has(ANY_DEVICE) ? undefined : devices);
+    }
     this.#heard.clear();
+    this.#made.clear();
+    this.#raised.clear();
     this.#rerouted.clear();
     for (const table of this.#relist()) {
       touched.add(table);
@@ -125,8 +153,8 @@ export class KernelWatch {
       await Promise.race([clock.sleep(LOOK_MS, look.signal), kernel.noticed(look.signal)]);
       signal.removeEventListener('abort', end);
       end();
-      this.#listen();
-      if (this.#heard.size + this.#news.size + this.#rerouted.size + this.#strange.size > 0 || clock.monotonic() >= this.#relists.nextMs) onHeard();
+      this.#hear(kernel.unnoticed());
+      if (this.hears() || clock.monotonic() >= this.#relists.nextMs) onHeard();
     }
     this.#stop.abort();
     await Promise.all(this.#comparing);
@@ -158,6 +186,18 @@ export class KernelWatch {
     this.#comparing.add(compared);
   }
 
+  /** Tables worth a look, each time with the devices. @param looks before and after what was heard */
+  #touched(looks: readonly (KernelFacts | undefined)[]): (readonly [readonly TableName[], ReadonlySet<number>])[] {
+    const links = [...(this.#heard.get('link') ?? [])].filter((ifindex) => !this.#made.has(ifindex));
+    const isPods = (ifindex: number): boolean => arePods(ifindex, looks, this.options.podPrefix);
+    const touched: (readonly [readonly TableName[], ReadonlySet<number>])[] = [
+      [TOUCHED_OF_POD, new Set(links.filter(isPods))],
+      [TOUCHED.link, new Set(links.filter((ifindex) => !isPods(ifindex)))],
+    ];
+    for (const [change, devices] of this.#heard) if (change !== 'link') touched.push([TOUCHED[change], devices]);
+    return touched.filter(([, devices]) => devices.size > 0);
+  }
+
   #noteFacts(): void {
     if (OF_FACTS.some((change) => this.#heard.has(change))) this.#doubtful = true;
     const before = this.#facts;
@@ -176,13 +216,17 @@ export class KernelWatch {
     this.#doubtful = false;
   }
 
+  #hear(changes: Notices): void {
+    for (const [change, devices] of changes) for (const ifindex of devices) addNotice(this.#heard, change, ifindex);
+  }
+
   #listen(): void {
     const { changes, rows, rerouted } = this.options.kernel.notices();
-    for (const [change, devices] of changes) for (const ifindex of devices) addNotice(this.#heard, change, ifindex);
+    this.#hear(changes);
     for (const ifindex of rerouted) this.#rerouted.add(ifindex);
     // Of each row what was told last: it is so now.
     const last = new Map(rows.map((news): [string, TableNews] => [`${news.table} ${news.told.text}`, news]));
-    for (const { table, told } of last.values()) if (this.options.tell(table, told)) this.#news.add(table);
+    for (const { table, told } of last.values()) if (this.options.tell(table, told) && this.#raised.get(told.device)?.(told) !== true) this.#news.add(table);
   }
 }
 

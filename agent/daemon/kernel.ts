@@ -20,7 +20,7 @@ import { checkObjectLayouts } from '../kernel/layout-check.js';
 import { ipsecPolicies, IpsecWatch } from '../kernel/ipsec.js';
 import { LinkTable } from '../kernel/link-table.js';
 import { macText } from '../kernel/mac.js';
-import { addNotice, ANY_DEVICE, ChangeMonitor, type Change, type Notices } from '../kernel/monitor.js';
+import { ANY_DEVICE, ChangeMonitor, type Change, type Notices } from '../kernel/monitor.js';
 import { NeighbourTable } from '../kernel/neighbour-table.js';
 import { IFF_UP, listRoutes, routeTo, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN } from '../kernel/netlink.js';
 import { OVERLAY_DEVICE } from '../kernel/our-devices.js';
@@ -87,8 +87,8 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
   if ([...objects.values()].some((found) => found.found().some(({ pinnedEntries }) => pinnedEntries !== undefined))) load();
   const source = { objects, writes };
   const monitor = new ChangeMonitor();
-  const waker = new Waker(monitor.fd, NOTICE_PAUSE_MS);
-  const book = new DeviceBook(() => monitor.drain());
+  const book: DeviceBook = new DeviceBook(() => monitor.drain(), () => waker.later());
+  const waker = new Waker(monitor.fd, NOTICE_PAUSE_MS, () => book.hasNews());
   const config = new ConfigTable(source);
   const carryOver = (): void => carryOverOf([...objects.values()], log);
   const attachments = new AttachmentTable(
@@ -147,8 +147,10 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     notices: () => {
       const { changes, told } = book.notices();
       const news = book.still(() => rowNews({ routes, neighbours, fdb, attachments }, told));
-      return { changes: withPolled(changes, { route: ipsec.changed(), tc: attachments.linksChanged() }), ...news };
+      return { changes, ...news };
     },
+    unnoticed: () => anywhere({ route: ipsec.changed(), tc: attachments.linksChanged() }),
+    made: (ifindex) => attachments.made(ifindex),
     noticed: (signal) => waker.wait(signal),
     relist: () => book.forget(),
     settled: () => objects.forEach((loaded) => loaded.loaded && loaded.carryOver.close()),
@@ -231,11 +233,10 @@ function follow<Raw extends object, T>(raws: () => readonly Raw[], meaning: (raw
   };
 }
 
-/** Adds what the kernel gives no notice of. */
-function withPolled(notices: Notices, polled: Partial<Record<Change, boolean>>): Notices {
-  const all = new Map([...notices].map(([change, devices]) => [change, new Set(devices)] as const));
-  for (const [change, happened] of Object.entries(polled) as [Change, boolean][]) if (happened) addNotice(all, change, ANY_DEVICE);
-  return all;
+/** What has happened, on whichever device. */
+function anywhere(happened: Partial<Record<Change, boolean>>): Notices {
+  const changes = Object.entries(happened) as [Change, boolean][];
+  return new Map(changes.filter(([, so]) => so).map(([change]) => [change, new Set([ANY_DEVICE])]));
 }
 
 const deviceOf = (link: CanalLink): Device => ({

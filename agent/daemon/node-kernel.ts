@@ -86,6 +86,10 @@ export interface NodeKernel {
   defaultRoute(): number | undefined;
   /** What changed, by anybody's hand, since the last call. Does not wait. */
   notices(): KernelNotices;
+  /** The same of what the kernel gives no notice of; looks four times a second at most. */
+  unnoticed(): Notices;
+  /** A device has just been made, by us: there is nothing of ours on it. Holds for this turn of the event loop. */
+  made(ifindex: number): void;
   /** Resolves when there may be some that the kernel tells of by itself, or when the signal aborts. */
   noticed(signal: AbortSignal): Promise<void>;
   /** Has everything of devices asked for anew. */

@@ -31,7 +31,7 @@ export function createPodDataplane({ loop, endpoints, interfacePrefix }: PodData
     },
     async enforce(endpoint, signal) {
       endpoints.making(endpoint);
-      loop.podsChanged();
+      loop.podMade(endpoint);
       const gone = (): boolean => loop.view?.devices.some(({ ifindex }) => ifindex === endpoint.ifindex) === false;
       await loop.until(() => inForce(loop, endpoint) || gone(), signal);
       if (gone()) throw new CanalError('KERNEL', 'the device has gone', { subject: endpoint.hostDevice, errno: ENODEV });
@@ -39,6 +39,7 @@ export function createPodDataplane({ loop, endpoints, interfacePrefix }: PodData
     async up(endpoint) {
       await upPodLink(links.get(endpoint.hostDevice) ?? linkOf({ ...endpoint, queues: 1, ipForward: false }));
       links.delete(endpoint.hostDevice);
+      loop.podUp(endpoint);
     },
     async remove(link) {
       if (link.hostDevice !== undefined) endpoints.leaving(link.hostDevice, link.ifindex);

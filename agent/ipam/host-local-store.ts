@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpAddress } from '../base/address.js';
 import { CanalError } from '../base/errors.js';
@@ -101,7 +101,7 @@ export class HostLocalStore {
 
   release(address: IpAddress): void {
     const path = join(this.directory, address.text);
-    this.disk('release', path, () => rmSync(path, { force: true }));
+    this.disk('release', path, () => unlinkIfThere(path));
     this.known.forget(address.text);
   }
 
@@ -161,6 +161,15 @@ function overwrite(path: string, text: string): void {
     ftruncateSync(fd, bytes.length);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** One system call, where `rmSync` looks first. */
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 

@@ -56,7 +56,7 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   #links: readonly string[] = [];
   #lookedAtMs = 0;
   #named: { readonly links: readonly CanalLink[]; readonly names: ReadonlyMap<number, string> } = { links: [], names: new Map() };
-  /** Devices without any of ours, as seen in this turn of the event loop. */
+  /** Devices without any of ours, as seen or told in this turn of the event loop. */
   readonly #bare = new Set<number>();
 
   constructor(
@@ -163,6 +163,11 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
       nativeResult('canal_attachments', devices, unique.length, Number(what === 'links'), names, out, capacity, needed),
     );
     return decodeAll(canalAttachmentCodec, buffer, count);
+  }
+
+  /** A device that we have just made has none of ours. */
+  made(ifindex: number): void {
+    this.rememberBare([ifindex], []);
   }
 
   /** A new device is listed and then written to at once: no need to ask twice. */

@@ -30,17 +30,23 @@ export class DeviceBook implements DeviceSource {
   #rows: Told[] = [];
   #still = false;
 
-  /** @param drain notices since its last call: there from the moment on when what they are about is done */
-  constructor(private readonly drain: () => Heard) {}
+  /**
+   * @param drain notices since its last call: there from the moment on when what they are about is done
+   * @param onNews a question about devices has brought up something for `notices`
+   */
+  constructor(
+    private readonly drain: () => Heard,
+    private readonly onNews: () => void = () => undefined,
+  ) {}
 
   /** By ifindex. */
   links(): readonly CanalLink[] {
-    this.#follow();
+    this.#ask();
     return this.#allLinks;
   }
 
   addresses(): readonly CanalNetAddr[] {
-    this.#follow();
+    this.#ask();
     return this.#allAddresses;
   }
 
@@ -55,7 +61,7 @@ export class DeviceBook implements DeviceSource {
 
   /** Runs what asks often and changes nothing: meanwhile the book stays as it is, and no notices are asked for. */
   still<T>(run: () => T): T {
-    this.#follow();
+    this.#ask();
     this.#still = true;
     try {
       return run();
@@ -64,14 +70,29 @@ export class DeviceBook implements DeviceSource {
     }
   }
 
+  /** Whether there is something to take. What comes later is not counted. */
+  hasNews(): boolean {
+    this.#follow();
+    return this.#untoldAny();
+  }
+
   /** The next look asks the kernel for everything. */
   forget(): void {
     this.#links = undefined;
     this.#addresses = undefined;
   }
 
-  #follow(): void {
-    if (this.#still) return;
+  #ask(): void {
+    if (this.#follow() && this.#untoldAny()) this.onNews();
+  }
+
+  #untoldAny(): boolean {
+    return this.#untold.size > 0 || this.#rows.length > 0;
+  }
+
+  /** @returns whether there was a notice */
+  #follow(): boolean {
+    if (this.#still) return false;
     const { changes, told } = this.drain();
     this.#rows.push(...told);
     const [links, addresses] = [this.#links, this.#addresses];
@@ -88,6 +109,7 @@ export class DeviceBook implements DeviceSource {
         addNotice(this.#untold, rose ? 'up' : change, ifindex);
       }
     }
+    return changes.size > 0 || told.length > 0;
   }
 
   #followLinks(changed: ReadonlySet<number>): void {

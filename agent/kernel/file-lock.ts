@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../base/clock.js';
 import { CanalError } from '../base/errors.js';
 import type { FileLock } from '../ipam/lock.js';
 import { Serial } from '../ipam/serial.js';
+import { NativeCall } from './native-call.js';
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -16,7 +17,7 @@ const EWOULDBLOCK = 11;
  * lets go of its locks.
  */
 export class FlockFileLock implements FileLock {
-  private readonly libc = ffi.Library('libc.so.6', { flock: ['int', ['int', 'int']] });
+  private readonly flock = new NativeCall(new ffi.DynamicLibrary('libc.so.6').get('flock'), 'ii');
   private readonly waiting = new Serial();
 
   /** @param timeoutMs how long another process may hold it before `hold` gives up */
@@ -39,7 +40,7 @@ export class FlockFileLock implements FileLock {
 
   private async take(fd: number, path: string): Promise<void> {
     const deadline = this.clock.monotonic() + this.timeoutMs;
-    while (this.libc.flock(fd, LOCK_EX | LOCK_NB) !== 0) {
+    while (this.flock.call([fd, LOCK_EX | LOCK_NB]) !== 0) {
       const errno = ffi.errno();
       if (errno !== EWOULDBLOCK && errno !== EINTR) throw new CanalError('IPAM', `cannot lock ${path}`, { subject: path, errno });
       if (this.clock.monotonic() >= deadline) throw new CanalError('IPAM', `another process holds ${path}`, { subject: path, errno });

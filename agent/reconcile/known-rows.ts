@@ -30,6 +30,11 @@ export class KnownRows<Key, Row> {
     private readonly kept: Kept<Key, Row> = {},
   ) {}
 
+  /** Whether nothing has to be listed. */
+  get fresh(): boolean {
+    return this.#rows !== undefined && this.#stale.size === 0;
+  }
+
   /** Undefined before the first list. */
   get rows(): Rows<Key, Row> | undefined {
     return this.#rows;
@@ -61,7 +66,7 @@ export class KnownRows<Key, Row> {
 
   /** Lists what is stale. @returns keys that were looked at; undefined: all. @throws what the table's `list` throws */
   refresh(): ReadonlySet<string> | undefined {
-    if (this.#rows !== undefined && this.#stale.size === 0) return NONE;
+    if (this.fresh) return NONE;
     const now = this.#rows === undefined ? undefined : this.table.listOn!(this.#stale);
     if (now === undefined) {
       this.forget();

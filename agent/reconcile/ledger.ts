@@ -8,6 +8,7 @@ import { TokenCounts } from './token-counts.js';
 
 /** Rows from which on a table is long: listing fewer takes some milliseconds. */
 const LONG = 2000;
+const NOTHING: Changes = { put: [], gone: [] };
 
 /**
  * One table's books: what is desired, what the kernel holds as far as we know,
@@ -125,6 +126,10 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   changes(): Changes {
+    if (this.#suspects?.size === 0 && this.#known.fresh) {
+      if (this.#open.size > 0) this.#open = new Set();
+      return NOTHING;
+    }
     const changes = this.#ranked(this.#differences());
     this.#suspects = new Set(changes.put);
     for (const key of changes.gone) this.#suspects.add(key);

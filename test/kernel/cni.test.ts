@@ -69,6 +69,19 @@ describe('the plugin with real links and programs', () => {
     expect(devices()).toEqual([]);
   });
 
+  it.each(['enforce', 'up'] as const)('fails an ADD whose device vanishes before %s, and leaves nothing', async (verb) => {
+    const netns = await node.netns();
+    const step = node.dataplane[verb].bind(node.dataplane);
+    node.dataplane[verb] = (endpoint) => {
+      run(`ip link del ${endpoint.hostDevice}`);
+      return step(endpoint);
+    };
+    await expect(node.plugin('ADD', 'a', netns.path)).rejects.toThrow(/"code":101,"msg":"CNI_NETNS: .* is no network namespace, or went away meanwhile/);
+    expect(node.reserved()).toEqual([]);
+    expect(devices()).toEqual([]);
+    await node.plugin('DEL', 'a', netns.path);
+  });
+
   it('fails an ADD into a netns that does not exist, and leaves nothing', async () => {
     await expect(node.plugin('ADD', 'a', '/proc/1/ns/none')).rejects.toThrow(/"code":101,"msg":"CNI_NETNS: \/proc\/1\/ns\/none is no network namespace/);
     expect(node.reserved()).toEqual([]);

@@ -79,7 +79,7 @@ class Books {
         return { changes, ...rowNews(this.tables, told) };
       },
       devices: () => this.book.links().map(({ ifindex, name, mtu, kind, mac, flags }) => ({ ifindex, name, mtu, up: (flags & IFF_UP) !== 0, kind, mac: String(mac) })),
-      addresses: () => [], families: new Set([4]), relist: () => this.book.forget(),
+      addresses: () => [], families: new Set([4]), relist: () => this.book.forget(), unnoticed: () => new Map(), made: (ifindex: number) => this.tables.attachments.made(ifindex),
     } as unknown as NodeKernel;
     this.watch = new KernelWatch({ kernel, clock: new ManualClock(), podPrefix: 'cali', invalidate: (tables, devices) => this.reconciler.invalidate(tables, devices), tell: (table, told) => this.reconciler.tell(table, told), compare: () => undefined });
     this.watch.look();
@@ -148,6 +148,62 @@ describe('what comes back of our own writes', () => {
     expect(books.look()).toEqual(NOTHING);
     expect(books.watch.moved, 'routes of ours decide about no uplink').toBe(false);
     expect(run('ip route show dev flannel.9200')).toBe('');
+  });
+
+  it('is worth no look where we have just made a device, on which what others do meanwhile is told', () => {
+    run('ip link add cali-ec2 type veth peer name cali-ec3');
+    const { ifindex } = findLink('cali-ec2')!;
+    books.watch.doubt();
+    for (const name of ['cali-ec2', 'cali-ec3']) books.watch.made(findLink(name)!.ifindex);
+    run('ip link set cali-ec2 alias pod');
+    expect(books.look()).toEqual({ touched: [], listed: [] });
+    expect(books.watch.see().facts.devices.map(({ name }) => name)).toContain('cali-ec2');
+    books.wantAll(2);
+    for (const [egress, program] of [[false, 'canal_from_pod'], [true, 'canal_to_pod']] as const) books.attachments.patch([{ key: { ifindex, egress }, row: { ifindex, device: 'cali-ec2', egress, program } }], []);
+    expect(books.apply().get('attachment')).toBe(4);
+    expect(books.look()).toEqual(NOTHING);
+    run('tc filter del dev cali-ec2 ingress');
+    expect(books.look().touched).toEqual(['attachment']);
+    books.apply();
+    run('ip link set cali-ec2 address 02:00:00:00:00:77');
+    expect(books.look().touched, 'only what it said until then was of our making').toEqual(['attachment', 'route']);
+    run('ip link del cali-ec2');
+    expect(books.look().touched).toEqual(['attachment', 'route']);
+    books.wantNone();
+    books.apply();
+    books.look();
+  });
+
+  it('is worth no look where we have brought a device up with its route, until something else happens to either', () => {
+    const { pod } = books;
+    run('ip link set cali-ec down');
+    books.look();
+    books.watch.see();
+    const up = (): void => {
+      run('ip link set cali-ec up');
+      run('ip route add 10.42.0.9/32 dev cali-ec metric 7');
+      books.watch.raised(pod, ({ text, row }) => row !== undefined && text === '10.42.0.9/32 metric 7');
+    };
+    up();
+    expect(books.watch.hears()).toBe(false);
+    expect(books.watch.look()).toEqual([]);
+    expect(books.watch.moved, 'the next apply takes note of it').toBe(true);
+    books.watch.see();
+    for (const other of ['ip route add 10.42.0.10/32 dev cali-ec', 'ip route del 10.42.0.9/32 dev cali-ec', 'ip link set cali-ec down', 'ip link set cali-ec mtu 1400', 'ip link set lo down', 'ip route add 192.0.2.128/25 dev ec-up']) {
+      run('ip link set cali-ec down');
+      runQuietly('ip link set cali-ec mtu 1500');
+      books.look();
+      up();
+      expect(books.watch.hears()).toBe(false);
+      run(other);
+      expect(books.watch.hears(), other).toBe(true);
+      books.look();
+    }
+    run('ip link set lo up');
+    run('ip link set cali-ec up');
+    run('ip route del 192.0.2.128/25 dev ec-up');
+    books.apply();
+    books.look();
   });
 
   it('is worth no look where a device says what it said before', () => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findLink } from '../../agent/kernel/netlink.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { openPinned } from '../../agent/kernel/pins.js';
@@ -123,6 +123,24 @@ describe('a waker', () => {
     run('ip addr del 10.78.0.9/32 dev lo');
     stop.abort();
     await waker.wait(stop.signal);
+    waker.close();
+  });
+
+  it('wakes nobody for what has been read before its pause is over, nor for what is worth nothing', async () => {
+    monitor = new ChangeMonitor();
+    const looks: boolean[] = [];
+    const waker = new Waker(monitor.fd, 500, () => {
+      looks.push(monitor!.drain().changes.has('address'));
+      return looks.at(-1)!;
+    });
+    run('ip addr add 10.78.0.9/32 dev lo');
+    expect(monitor.drain().changes.has('address')).toBe(true);
+    waker.later(); // looks when the pause is over, and so is that of the notice
+    const waiting = waker.wait(new AbortController().signal);
+    await vi.waitFor(() => expect(looks).toEqual([false]), 5000);
+    run('ip addr del 10.78.0.9/32 dev lo');
+    await waiting;
+    expect(looks).toEqual([false, true]);
     waker.close();
   });
 

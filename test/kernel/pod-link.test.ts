@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { IpAddress } from '../../agent/base/address.js';
+import type { LocalEndpoint } from '../../agent/compile/desired.js';
+import { podSysctls } from '../../agent/compile/endpoints/endpoints.js';
 import { addPodLink, deletePodLink, inspectPodLink, netnsAlive, upPodLink, type PodLink } from '../../agent/kernel/pod-link.js';
 import { EmptyNetns } from '../support/empty-netns.js';
 import { takeNamespace } from '../support/own-namespace.js';
@@ -47,6 +49,12 @@ describe('a pod link', () => {
     expect(squeeze(run(netns.inside('ip route')))).toBe('default via 169.254.1.1 dev eth0 169.254.1.1 dev eth0 scope link');
     expect(squeeze(run(netns.inside('ip -4 addr show eth0')))).toContain('inet 10.42.0.2/32 scope global eth0');
     expect(await inspectPodLink(netns.path, HOST, 'eth0')).toMatchObject({ hostUp: true, podUp: true, defaultRoute: true });
+  });
+
+  it('has on the host, before it is up, the settings that compile wants of it', async () => {
+    await addPodLink(link());
+    const wanted = podSysctls({ hostDevice: HOST } as LocalEndpoint);
+    expect(wanted.map(([path]) => [path, sysctl(path.replace('net/', ''))])).toEqual(wanted);
   });
 
   it('looks on the host as Calico makes it', async () => {

@@ -132,7 +132,7 @@ export class EndpointCompiler {
     else if (this.#local.get(text)?.ifindex !== served.ifindex) this.#local.set(text, { address: served.addresses.find((address) => address.text === text)!, ifindex: served.ifindex });
     const led = claims.findLast(({ ifindex }) => up.has(ifindex));
     if (led === undefined) this.#routes.delete(text);
-    else this.#routes.set(text, routesOf(led, this.settings)[led.addresses.findIndex((address) => address.text === text)]!);
+    else this.#routes.set(text, podRoutes(led, this.settings)[led.addresses.findIndex((address) => address.text === text)]!);
   }
 }
 
@@ -172,7 +172,7 @@ const known = new WeakMap<LocalEndpoint, Fixed>();
 function fixedOf(endpoint: LocalEndpoint): Fixed {
   const found = known.get(endpoint);
   if (found !== undefined) return found;
-  const made: Fixed = { sysctls: deviceSysctls(endpoint), attachments: podPrograms(endpoint) };
+  const made: Fixed = { sysctls: podSysctls(endpoint), attachments: podPrograms(endpoint) };
   known.set(endpoint, made);
   return made;
 }
@@ -197,7 +197,7 @@ function makeRow(endpoint: LocalEndpoint, { ingressTable, egressTable }: Tables)
 }
 
 /** One for each address. */
-function routesOf(endpoint: LocalEndpoint, settings: EndpointSettings): readonly RouteRow[] {
+export function podRoutes(endpoint: LocalEndpoint, settings: EndpointSettings): readonly RouteRow[] {
   const fixed = fixedOf(endpoint);
   if (fixed.routes?.of !== settings) {
     const rows = endpoint.addresses.map((address) => podRoute(Cidr.of(address, addressBytes(address.family) * 8), endpoint.ifindex, settings));
@@ -218,7 +218,7 @@ const podRoute = (destination: Cidr, ifindex: number, settings: EndpointSettings
 });
 
 /** Proxy ARP answers for 169.254.1.1; sources are checked by the program, and redirected replies take other ways than rp_filter knows. */
-const deviceSysctls = ({ hostDevice }: LocalEndpoint): [string, string][] => [
+export const podSysctls = ({ hostDevice }: LocalEndpoint): [string, string][] => [
   [`net/ipv4/conf/${hostDevice}/forwarding`, '1'],
   [`net/ipv4/conf/${hostDevice}/proxy_arp`, '1'],
   [`net/ipv4/conf/${hostDevice}/route_localnet`, '1'],

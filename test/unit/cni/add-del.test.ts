@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Cidr, IpAddress } from '../../../agent/base/address.js';
 import { CniCode } from '../../../agent/cni/cni-error.js';
+import type { LocalEndpoint } from '../../../agent/compile/desired.js';
 import { Node } from './node.js';
 
 let node: Node;
@@ -62,6 +63,18 @@ describe('ADD', () => {
     expect(node.reserved()).toEqual([]);
     expect(node.context.endpoints.all()).toEqual([]);
     expect(node.annotated).toEqual([]);
+  });
+
+  it.each(['enforce', 'up'] as const)('says that the netns went, and leaves nothing behind, where it takes the device along before %s', async (verb) => {
+    const step = node.dataplane[verb].bind(node.dataplane) as (endpoint: LocalEndpoint, signal: AbortSignal) => Promise<void>;
+    node.dataplane[verb] = (endpoint: LocalEndpoint, signal?: AbortSignal) => {
+      node.dataplane.killNetns('/netns/c1');
+      return step(endpoint, signal!);
+    };
+    const answer = await node.add('c1');
+    expect(answer).toMatchObject({ status: 1, json: { code: CniCode.DATAPLANE, msg: 'CNI_NETNS: /netns/c1 is no network namespace, or went away meanwhile' } });
+    expect([node.dataplane.links.size, node.reserved(), node.context.endpoints.all(), node.annotated]).toEqual([0, [], [], []]);
+    expect((await node.del('c1')).status).toBe(0);
   });
 
   it('keeps record and address of what it could not undo, and the DEL that follows frees them', async () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { IpAddress } from '../../../agent/base/address.js';
+import { podSysctls } from '../../../agent/compile/endpoints/endpoints.js';
+import { createPodDataplane } from '../../../agent/daemon/pod-dataplane.js';
 import { endpoint, node, NODES, pod, policy, snapshot, World } from './world.js';
 
 const PODS = [pod('a', '10.42.0.2'), pod('b', '10.42.0.3')];
@@ -138,6 +140,71 @@ describe('the apply loop', () => {
     world.kernel.changes.add('link');
     world.apply();
     expect(world.kernel.state()['routes']!.some((r) => r.startsWith('10.42.0.2'))).toBe(true);
+  });
+});
+
+describe('what CNI asks for', () => {
+  const made = (): World => {
+    const world = withPods();
+    world.apply(snapshot({ pods: [...PODS, pod('c', '10.42.0.4')] }));
+    world.kernel.addPod('calic', 23, false);
+    return world;
+  };
+
+  it('is not written where the device was made with it', () => {
+    const world = made();
+    const { sysctls } = world.kernel.tables;
+    const before = sysctls.writes;
+    const there = endpoint('c', 23, '10.42.0.4');
+    for (const [key, row] of podSysctls(there)) sysctls.rows.set(key, { key, row });
+    world.endpoints.making(there);
+    world.loop.podMade(there);
+    expect(world.kernel.tables.endpoints.rows.has('23')).toBe(true);
+    expect(world.loop.ledgers.sysctls.desired.has('net/ipv4/conf/calic/proxy_arp')).toBe(true);
+    expect(sysctls.writes).toBe(before);
+  });
+
+  it('has no cgroup looked for', () => {
+    const world = made();
+    let looks = 0;
+    const hooks = world.kernel.socketHooks();
+    world.kernel.socketHooks = () => (looks++, hooks);
+    world.endpoints.making(endpoint('c', 23, '10.42.0.4'));
+    world.loop.podMade(endpoint('c', 23, '10.42.0.4'));
+    expect(looks).toBe(0);
+    world.apply(snapshot({ pods: PODS }));
+    expect(looks).toBe(1);
+  });
+
+  it('is tried again, though nobody asks, where a row could not be written', async () => {
+    const world = made();
+    world.loop.start();
+    world.kernel.tables.endpoints.faults.set('23', 12);
+    world.endpoints.making(endpoint('c', 23, '10.42.0.4'));
+    world.loop.podMade(endpoint('c', 23, '10.42.0.4'));
+    expect(world.kernel.tables.endpoints.rows.has('23')).toBe(false);
+    world.kernel.tables.endpoints.faults.clear();
+    for (let second = 0; second < 5 && !world.kernel.tables.endpoints.rows.has('23'); second++) await world.clock.advance(1000);
+    expect(world.kernel.tables.endpoints.rows.has('23')).toBe(true);
+    const closed = world.loop.close();
+    await world.clock.advance(1000);
+    await closed;
+  });
+
+  it('fails where the device goes before it is in force, also while the pod is not known', async () => {
+    const world = withPods();
+    world.apply(ISOLATED);
+    const dataplane = createPodDataplane({ loop: world.loop, endpoints: world.endpoints, interfacePrefix: 'cali' });
+    const { signal } = new AbortController();
+    const gone = { message: 'the device has gone', errno: 19 };
+    await expect(dataplane.enforce(endpoint('c', 23, '10.42.0.4'), signal)).rejects.toMatchObject(gone);
+    world.kernel.addPod('calic', 24, false);
+    const waiting = expect(dataplane.enforce(endpoint('c', 24, '10.42.0.4'), signal)).rejects.toMatchObject(gone);
+    world.kernel.pods.pop();
+    world.kernel.changes.add('link');
+    world.apply();
+    await waiting;
+    expect(world.kernel.state()['endpoints']).toHaveLength(2);
   });
 });
 

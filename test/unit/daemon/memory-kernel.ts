@@ -112,6 +112,12 @@ export class MemoryKernel implements NodeKernel {
     return { changes, rows: this.rowsTold.splice(0), rerouted: new Set() };
   }
 
+  unnoticed(): KernelNotices['changes'] {
+    return new Map();
+  }
+
+  made(): void {}
+
   relist(): void {}
 
   readonly #noticed = new Set<() => void>();
