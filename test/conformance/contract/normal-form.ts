@@ -25,7 +25,7 @@ export function normalForm(token: string): Normal {
       .replace(/resource version: \d+( \(\d+\)|, current: \d+)?/g, 'resource version: N')
       .replace(/ResourceVersion in object meta: \d+/g, 'ResourceVersion in object meta: N')
       .replace(/ResourceVersion in record \(\d+\)/g, 'ResourceVersion in record (N)')
-      .replace(/^( *resourceVersion): "\d+"$/gm, '$1: VERSION')
+      .replace(/^( *resourceVersion): "\d+"$/gm, '$1: "VERSION"')
       .replace(/\(0x[0-9a-f]+\)/g, '(POINTER)')
       .replace(/\bmade-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, 'made-XXXXX')
       .replace(/kube-api-access-\w{5}/g, 'kube-api-access-XXXXX');

@@ -3,7 +3,6 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
   'asks what there is and what it may': { 'auth can-i get pods --as=system:serviceaccount:NS:default': 'nobody is refused anything here' },
   'replaces and patches': { [`patch cm a -p '{"data":{"b":1}}'`]: 'a value of a wrong type is refused as in other writes; the words differ' },
   'makes more objects': { 'create token default': 'no tokens are given: nobody asks for one' },
-  'is told what is wrong': { 'get configmaps -l a=b=c': 'the same refusal of a selector, in other words' },
   'makes typed objects': { 'create cronjob': 'kubectl 1.20 asks for batch/v1beta1, which neither server has; the words of the 404 differ' },
 };
 
