@@ -126,10 +126,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   changes(): Changes {
-    if (this.#suspects?.size === 0 && this.#known.fresh) {
-      if (this.#open.size > 0) this.#open = new Set();
-      return NOTHING;
-    }
+    if (this.#suspects?.size === 0 && this.#known.fresh) return NOTHING;
     const changes = this.#ranked(this.#differences());
     this.#suspects = new Set(changes.put);
     for (const key of changes.gone) this.#suspects.add(key);
