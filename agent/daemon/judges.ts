@@ -11,20 +11,22 @@ export interface PolicyLedgers {
   readonly peers: Actual<IpAddress, bigint>;
   /** Grouped by {@link prefixGroup}. */
   readonly cidrs: Actual<Cidr, bigint>;
-  readonly endpoints: Omit<Actual<number, EndpointRow>, 'grouped'>;
+  readonly endpoints: Omit<Actual<number, EndpointRow>, 'grouped' | 'hasGroup'>;
 }
 
 interface Actual<Key, Row> {
   actual(): Rows<Key, Row>;
   refersNow(token: string): boolean;
   grouped(group: unknown): Iterable<Keyed<Key, Row>>;
+  hasGroup(group: unknown): boolean;
 }
 
 /** Looking longer than this costs more than flows that are judged again. */
 const MOST = 100_000;
 
-/** Prefixes of one family and length. */
-export const prefixGroup = ({ family, length }: Cidr): string => `${family}/${length}`;
+/** Prefixes of one family and length; a number, as it is asked for up to 129 times an address. */
+export const prefixGroup = ({ family, length }: Cidr): number => groupOf(family, length);
+const groupOf = (family: number, length: number): number => family * 256 + length;
 
 /**
  * Whether addresses that change class may be told something else: a table in
@@ -93,17 +95,9 @@ const entriesOf = (tables: PolicyLedgers['tables'], classId: bigint): Iterable<K
 function coveringClass({ cidrs }: PolicyLedgers, place: IpAddress | Cidr): bigint {
   const [address, longest] = place instanceof Cidr ? [place.address, place.length - 1] : [place, addressBytes(place.family) * 8];
   for (let length = longest; length >= 0; length--) {
-    if (isEmpty(cidrs.grouped(`${place.family}/${length}`))) continue;
+    if (!cidrs.hasGroup(groupOf(place.family, length))) continue;
     const row = cidrs.actual().get(Cidr.of(address, length).text);
     if (row !== undefined) return row.row;
   }
   return 0n;
-}
-
-function isEmpty(items: Iterable<unknown>): boolean {
-  for (const item of items) {
-    void item;
-    return false;
-  }
-  return true;
 }

@@ -136,6 +136,10 @@ export class KnownRows<Key, Row> {
     if (this.#rows !== undefined) for (const text of this.#groups.of(group)) yield this.#rows.get(text)!;
   }
 
+  hasGroup(group: unknown): boolean {
+    return this.#groups.of(group).size > 0;
+  }
+
   #listed(rows: Map<string, Keyed<Key, Row>>): void {
     this.#rows = rows;
     this.#referred = new TokenCounts();

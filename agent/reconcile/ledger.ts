@@ -207,6 +207,11 @@ export class Ledger<Key, Row> implements AnyLedger {
     return this.#known.grouped(group);
   }
 
+  hasGroup(group: unknown): boolean {
+    this.refresh();
+    return this.#known.hasGroup(group);
+  }
+
   judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean {
     if (this.relations.judges === undefined) return true;
     const actual = this.#actual;

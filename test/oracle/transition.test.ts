@@ -158,6 +158,25 @@ describe('a transition between any two states', () => {
     }
   });
 
+  it('takes nothing between where a pod leaves and with it what only its own policies speak of', { timeout: 120_000 }, () => {
+    const random = new Random(seed);
+    let between = 0;
+    let none = 0;
+    for (let run = 0; run < 80; run++) {
+      const before = randomScene(random, SIZE);
+      const gone = before.facts.endpoints.at(-1);
+      const after: Scene = { ...before, facts: { ...before.facts, endpoints: before.facts.endpoints.filter((endpoint) => endpoint !== gone) } };
+      const maps = new Maps(compilePolicy(before.snapshot, before.facts));
+      const next = compilePolicy(after.snapshot, after.facts);
+      const fewer = next.peers.size + next.cidrs.size < maps.peers.size + maps.cidrs.size;
+      if (fewer && transition(maps, next)[0] === next) none++;
+      else if (fewer) between++;
+      walk(maps, next, probes(random, before, after), random, `run ${run}`);
+      expect(plain(maps)).toEqual(plain(next));
+    }
+    expect(none, `seed ${seed}, and ${between} with a state between`).toBeGreaterThan(0);
+  });
+
   it('takes one step where only addresses or only tables changed', () => {
     const random = new Random(seed);
     const { snapshot, facts } = randomScene(random, SIZE);

@@ -26,26 +26,42 @@ import { classOf } from './lookup.js';
  */
 export function transition(previous: PolicyMaps, next: PolicyState): readonly PolicyState[] {
   const places = changedPlaces(previous, next);
-  const settled = settle(next, places);
-  const way = wayOf(previous, next, places.filter(({ from, to }) => from !== to));
-  if (way === 'bridge') return [bridge(previous, next, places), settled];
-  const splits = places.some(({ had }) => !had) && places.some(({ at, had, from, to }) => had && from !== to && at instanceof Cidr);
-  return splits || way === 'endpoints first' ? [split(previous, next, places), settled] : [settled];
+  const way = wayOf(previous, next, places);
+  if (way === 'bridge') return [bridge(previous, next, places), settle(next, places)];
+  const splits = places.some(({ had }) => !had) && places.some(({ at, had, from, to }) => had && at instanceof Cidr && from !== to);
+  if (splits || way === 'endpoints first') return [split(previous, next, places), settle(next, places)];
+  return [way === 'any' && toldAlike(previous, next, places) ? next : settle(next, places)];
 }
 
 /** What the maps hold: all of a PolicyState but its texts. */
 export type PolicyMaps = Pick<PolicyState, 'rows' | 'tables' | 'peers' | 'cidrs' | 'endpoints'>;
 
-/** An address or prefix that has a row in either state, with the class that holds there before and after. */
-interface Place {
-  readonly at: IpAddress | Cidr;
-  readonly from: bigint;
-  readonly to: bigint;
+/** An address or prefix that has a row in either state, with the class that holds there before and after: where there is no row, one of up to 129 prefixes says, which is looked up when it is asked for. */
+class Place {
+  #from: bigint | undefined;
+  #to: bigint | undefined;
   /** Whether previous has this row. */
   readonly had: boolean;
   /** Whether next has this row; otherwise it goes at the prune. */
   readonly stays: boolean;
+
+  constructor(readonly at: IpAddress | Cidr, was: bigint | undefined, is: bigint | undefined, private readonly previous: PolicyMaps, private readonly next: PolicyMaps) {
+    this.had = was !== undefined;
+    this.stays = is !== undefined;
+    this.#from = was;
+    this.#to = is;
+  }
+
+  get from(): bigint {
+    return (this.#from ??= classAt(this.previous, this.at));
+  }
+
+  get to(): bigint {
+    return (this.#to ??= classAt(this.next, this.at));
+  }
 }
+
+const changesClass = ({ from, to }: Place): boolean => from !== to;
 
 /** Looking at more pairs of a table and a place than these costs more than a bridge. */
 const MOST_PAIRS = 10_000;
@@ -57,14 +73,16 @@ type Way = 'any' | 'places first' | 'endpoints first' | 'bridge';
  * so that in between nobody is told what neither state says. Prefixes do not
  * come first: addresses in them may have longer rows that are not there yet.
  */
-function wayOf(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]): Way {
-  if (changes.length === 0) return 'any';
+function wayOf(previous: PolicyMaps, next: PolicyMaps, places: readonly Place[]): Way {
+  if (places.length === 0) return 'any';
   const moves = new Map<string, readonly [was: bigint, is: bigint]>();
   for (const [, old, tables] of changesBetween(previous.endpoints, next.endpoints)) {
     if (old === undefined || tables === undefined) continue;
     for (const [was, is] of [[old.ingressTable, tables.ingressTable], [old.egressTable, tables.egressTable]] as const) if (was !== is) moves.set(`${was} ${is}`, [was, is]);
   }
   if (moves.size === 0) return 'any';
+  const changes = places.filter(changesClass);
+  if (changes.length === 0) return 'any';
   if (moves.size * changes.length > MOST_PAIRS) return 'bridge';
   const always = (between: (was: bigint, is: bigint, place: Place) => bigint | undefined): boolean =>
     [...moves.values()].every(([was, is]) => changes.every((place) => {
@@ -73,6 +91,26 @@ function wayOf(previous: PolicyMaps, next: PolicyMaps, changes: readonly Place[]
     }));
   if (!changes.some(({ at }) => at instanceof Cidr) && always((was, _is, { to }) => rowsFor(was, to, next, previous))) return 'places first';
   return always((_was, is, { from }) => rowsFor(is, from, next, previous)) ? 'endpoints first' : 'bridge';
+}
+
+/**
+ * Whether every endpoint of next, all of which previous has, is told the same of each address that changes class, by the
+ * one as by the other: then nobody sees in which order rows go at the prune, nor the class of a wider row that is
+ * uncovered meanwhile, for that one is an address' class before or after as well. So it is where a pod leaves, and
+ * with it those that only its own policies speak of.
+ */
+function toldAlike(previous: PolicyMaps, next: PolicyMaps, places: readonly Place[]): boolean {
+  for (const [, was, is] of changesBetween(previous.endpoints, next.endpoints)) {
+    if (is !== undefined && (was?.ingressTable !== is.ingressTable || was.egressTable !== is.egressTable)) return false;
+  }
+  const tables = new Set([...next.endpoints.values()].flatMap(({ ingressTable, egressTable }) => [ingressTable, egressTable]));
+  if (tables.size === 0) return true;
+  const changes = places.filter(changesClass);
+  if (tables.size * changes.length > MOST_PAIRS) return false;
+  return [...tables].every((table) => changes.every(({ from, to }) => {
+    const told = rowsFor(table, to, next);
+    return told === rowsFor(table, from, previous) && told === rowsFor(table, from, next, previous) && told === rowsFor(table, to, next, previous);
+  }));
 }
 
 /** Rows that a table gives a class, where the first of these states that know the table decides; undefined: everything passes. */
@@ -95,9 +133,7 @@ function changedPlaces(previous: PolicyMaps, next: PolicyMaps): Place[] {
   const places: Place[] = [];
   const add = (at: IpAddress | Cidr, was: { classId: bigint } | undefined, is: { classId: bigint } | undefined): void => {
     if (was !== undefined && was.classId === is?.classId) return;
-    const from = was?.classId ?? classAt(previous, at);
-    const to = is?.classId ?? classAt(next, at);
-    places.push({ at, from, to, had: was !== undefined, stays: is !== undefined });
+    places.push(new Place(at, was?.classId, is?.classId, previous, next));
   };
   for (const [, was, is] of changesBetween(previous.peers, next.peers)) add((is ?? was)!.address, was, is);
   for (const [, was, is] of changesBetween(previous.cidrs, next.cidrs)) add((is ?? was)!.cidr, was, is);
@@ -150,7 +186,7 @@ function changed<K, V>(map: ReadonlyMap<K, V>, rows: readonly (readonly [K, V | 
 
 /** Addresses in bridge classes, moved endpoints at bridge tables, and every entry that either asks for. */
 function bridge(previous: PolicyMaps, next: PolicyState, places: readonly Place[]): PolicyState {
-  const changes = places.filter(({ from, to }) => from !== to);
+  const changes = places.filter(changesClass);
   const ids = freshIds(previous, next, changes);
   const pairs = new Map(changes.map((place) => [ids.classOf(place), place]));
   const fill = new Filling(next, pairs);

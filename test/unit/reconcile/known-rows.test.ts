@@ -55,6 +55,7 @@ it('knows what a list of all would say, asking only for devices that were named,
     for (let v = 0; v < 6; v++) {
       const those = [...table.rows.values()].filter(({ row }) => row.value === v);
       expect(known.refersTo(`value ${v}`)).toBe(those.length > 0);
+      expect(known.hasGroup(v)).toBe(those.length > 0);
       expect([...known.grouped(v)].map((each) => each.key).sort()).toEqual(those.map((each) => each.key).sort());
     }
   }
