@@ -45,7 +45,7 @@ const EVENTS = 4096;
  * namespace, says `ready` when everything is in force, and stays until its
  * input ends. It applies once: nothing changes while packets are counted.
  */
-function main(order: NodeOrder): void {
+async function main(order: NodeOrder): Promise<void> {
   const services = order.everything ? 'on' : 'off';
   const flags = { iface: [UPLINK], 'fast-path': order.fastPath, bpffs: order.bpffs, services, 'cgroup-v2': order.cgroup };
   const settings = { ...loadSettings(flags, { NODE_NAME: order.node }, undefined).settings, mapSizes: order.size.cidrs > 50_000 ? LARGE_MAPS : {} };
@@ -60,6 +60,7 @@ function main(order: NodeOrder): void {
   loop.applyNow();
   const outcome = loop.view?.outcome;
   if (outcome === undefined || outcome.troubles.length > 0 || outcome.blocked > 0) throw new CanalError('KERNEL', `cannot set up ${order.node}: ${JSON.stringify(outcome?.troubles.slice(0, 3))}`);
+  while (await kernel.upgradeHook(0)); // as it is on a node where no pod has come for a while
   process.stdout.write(`ready ${totalWrites(outcome)}\n`);
   stay(kernel, order.everything);
 }
@@ -78,4 +79,4 @@ const endpointsOf = (node: NodeName, devices: readonly Device[]): LocalEndpoint[
     ifindex: devices.find((d) => d.name === pod.device)!.ifindex,
   }));
 
-main(JSON.parse(process.argv[2] ?? '') as NodeOrder);
+await main(JSON.parse(process.argv[2] ?? '') as NodeOrder);

@@ -11,6 +11,7 @@ import { Reconciler } from '../reconcile/reconciler.js';
 import { Scheduler } from '../reconcile/scheduler.js';
 import { ApplyRecord } from './apply-record.js';
 import { createLedgers, wantedRows, type Ledgers } from './ledgers.js';
+import { upgradeHooks } from './hook-upgrade.js';
 import type { LocalEndpoints } from './local-endpoints.js';
 import { KernelWatch } from './kernel-watch.js';
 import { NodeCompiler } from './node-compiler.js';
@@ -58,7 +59,7 @@ export class ApplyLoop {
   readonly #watch: KernelWatch;
   readonly #wishes: Wishes;
   readonly #stop = new AbortController();
-  #watching: Promise<void> | undefined;
+  #watching: Promise<unknown> | undefined;
   #snapshot: Snapshot | undefined;
   /** The policy that the maps hold, while nothing of it failed. */
   #standing: PolicyState | undefined;
@@ -87,7 +88,9 @@ export class ApplyLoop {
 
   start(): void {
     this.#scheduler.start();
-    this.#watching ??= this.#watch.run(this.#stop.signal, () => this.#scheduler.trigger());
+    const { kernel, clock, log } = this.options;
+    const { signal } = this.#stop;
+    this.#watching ??= Promise.all([this.#watch.run(signal, () => this.#scheduler.trigger()), upgradeHooks(kernel, clock, log, signal)]);
   }
 
   /** The last completed apply; undefined before the first. */

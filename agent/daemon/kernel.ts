@@ -8,7 +8,7 @@ import { FROM_POD, TO_POD } from '../compile/endpoints/endpoints.js';
 import type { DeviceAddress } from '../compile/overlay/uplink.js';
 import { from16 } from '../kernel/address-bytes.js';
 import { AddressTable } from '../kernel/address-table.js';
-import { AttachmentTable, hasTcx, tcxButForPods } from '../kernel/attachment-table.js';
+import { AttachmentTable, hasTcx } from '../kernel/attachment-table.js';
 import { BpfObject, mountBpffs, type MapSizes } from '../kernel/bpf-object.js';
 import { ConfigTable } from '../kernel/config-table.js';
 import { endpointTable, localTable, nexthopTable, nomasqTable, outsideTable } from '../kernel/endpoint-tables.js';
@@ -92,7 +92,7 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
   const config = new ConfigTable(source);
   const carryOver = (): void => carryOverOf([...objects.values()], log);
   const attachments = new AttachmentTable(
-    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY, FROM_UPLINK, TO_UPLINK], program: (name) => programOf(object, name), linkDir: join(pinDir, 'links'), tcx: tcxRule(settings) },
+    { carryOver, programs: [FROM_POD, TO_POD, FROM_OVERLAY, FROM_UPLINK, TO_UPLINK], program: (name) => programOf(object, name), linkDir: join(pinDir, 'links'), ...hooksOf(settings) },
     writes,
     book,
   );
@@ -151,6 +151,7 @@ export function openKernel({ settings, networks, sysctls, log, grown = {}, memor
     },
     unnoticed: () => anywhere({ route: ipsec.changed(), tc: attachments.linksChanged() }),
     made: (ifindex) => attachments.made(ifindex),
+    upgradeHook: (quietMs) => attachments.upgradeNext(quietMs),
     noticed: (signal) => waker.wait(signal),
     relist: () => book.forget(),
     settled: () => objects.forEach((loaded) => loaded.loaded && loaded.carryOver.close()),
@@ -207,9 +208,11 @@ function cgroupOf(settings: AgentSettings, log: Logger): string | undefined {
   return cgroup;
 }
 
-function tcxRule(settings: AgentSettings): (device: string) => boolean {
-  if (settings.attachType === 'tcx' && hasTcx()) return () => true;
-  return tcxButForPods(settings.interfacePrefix);
+/** Links where the kernel has them; on pods' devices later, if they are asked for. */
+function hooksOf({ attachType, interfacePrefix }: AgentSettings): { readonly tcx: (device: string) => boolean; readonly tcxLater: (device: string) => boolean } {
+  const has = hasTcx();
+  const isPods = (device: string): boolean => device.startsWith(interfacePrefix);
+  return { tcx: (device) => has && !isPods(device), tcxLater: (device) => has && attachType === 'tcx' && isPods(device) };
 }
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');

@@ -90,6 +90,11 @@ export interface NodeKernel {
   unnoticed(): Notices;
   /** A device has just been made, by us: there is nothing of ours on it. Holds for this turn of the event loop. */
   made(ifindex: number): void;
+  /**
+   * Moves the program of one pod's device to the hook where packets pay less, which takes too long for an ADD.
+   * @param quietMs only if no device has been attached to for so long @returns whether there may be another; @throws CanalError('KERNEL'), and it stays where it is
+   */
+  upgradeHook(quietMs?: number): Promise<boolean>;
   /** Resolves when there may be some that the kernel tells of by itself, or when the signal aborts. */
   noticed(signal: AbortSignal): Promise<void>;
   /** Has everything of devices asked for anew. */

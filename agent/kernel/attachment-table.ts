@@ -6,7 +6,7 @@ import { canalAttachmentCodec, type CanalAttachment, type CanalLink } from './ab
 import { decodeAll } from './codec.js';
 import { kernelDevices, type DeviceSource } from './device-book.js';
 import { eachRow } from './each-row.js';
-import { grow, native, nativeResult } from './library.js';
+import { grow, native, nativeAsync, nativeResult } from './library.js';
 import type { WriteCounter } from './write-counter.js';
 
 export interface AttachmentKey {
@@ -21,11 +21,10 @@ export interface AttachmentOptions {
   readonly program: (name: string) => { readonly fd: number; readonly id: number };
   /** Directory in a bpffs for tcx links. */
   readonly linkDir: string;
-  /**
-   * Whether a device gets a tcx link instead of a clsact filter. tcx runs 1 to 3 %
-   * faster but takes 8 ms to attach, which a pod's ADD would wait for.
-   */
+  /** Whether a device gets a tcx link instead of a clsact filter. A link makes packets 1 to 3 % cheaper and takes 8 ms to attach, which a pod's ADD would wait for. */
   readonly tcx: (device: string) => boolean;
+  /** Whether the filter at a device's ingress becomes a link later (`upgradeNext`). Egress stays: nearly nothing passes there, for what is redirected to a pod does not. */
+  readonly tcxLater?: (device: string) => boolean;
   /** Called before and after older programs of ours are swapped: what they remember moves to the maps of the new. */
   readonly carryOver?: () => void;
 }
@@ -33,15 +32,13 @@ export interface AttachmentOptions {
 /** Whether this kernel has tcx (6.6 and later). */
 export const hasTcx = (): boolean => nativeResult('canal_has_tcx') === 1;
 
-/** tcx where the kernel has it, but for pods' devices. */
-export function tcxButForPods(podPrefix: string): (device: string) => boolean {
-  const has = hasTcx();
-  return (device) => has && !device.startsWith(podPrefix);
-}
-
 const LOOK_MS = 250;
+/** So long after the last attachment nobody waits for one. */
+const QUIET_MS = 2000;
 
-const linksOf = (found: readonly CanalAttachment[]): string[] => found.filter(({ tcx }) => tcx !== 0).map(({ ifindex, egress, progId }) => `${ifindex} ${egress} ${progId}`).sort();
+const hookText = ({ ifindex, egress }: AttachmentKey): string => `${ifindex} ${egress ? 'egress' : 'ingress'}`;
+const keyOf = ({ ifindex, egress }: CanalAttachment): AttachmentKey => ({ ifindex, egress: egress !== 0 });
+const linksOf = (found: readonly CanalAttachment[]): [string, number][] => found.filter(({ tcx }) => tcx !== 0).map((link) => [hookText(keyOf(link)), link.progId]);
 
 /** Object names are cut by the kernel at 15 characters. */
 const kernelName = (program: string): string => program.slice(0, 15);
@@ -52,9 +49,16 @@ const pinName = (device: string): string => device.replaceAll('.', '%2E');
 /** Programs at the tc hooks of devices. Ours are recognised by program name. */
 export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   readonly name = 'attachment';
-  /** Our tcx links as they were found last: ifindex, hook, program's id. */
-  #links: readonly string[] = [];
+  /** Our tcx links as they were found last: program's id by hook. */
+  #links = new Map<string, number>();
   #lookedAtMs = 0;
+  /** Filters that are to become links: devices by ifindex. */
+  readonly #filters = new Map<number, string>();
+  /** The hook where that is under way. */
+  #upgrading: string | undefined;
+  #attachedAtMs = -Infinity;
+  /** An upgrade failed: what the kernel said meanwhile of its hook was not believed. */
+  #doubtful = false;
   #named: { readonly links: readonly CanalLink[]; readonly names: ReadonlyMap<number, string> } = { links: [], names: new Map() };
   /** Devices without any of ours, as seen or told in this turn of the event loop. */
   readonly #bare = new Set<number>();
@@ -69,7 +73,8 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
 
   /** A program of our name that is not the loaded one (an older version) shows as `name#id`, which equals no desired row. */
   list(): Map<string, { readonly key: AttachmentKey; readonly row: AttachmentRow }> {
-    this.#links = [];
+    this.#links.clear();
+    this.#filters.clear();
     return this.listOn(new Set(this.names().keys()));
   }
 
@@ -79,23 +84,29 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     const there = [...devices].filter((ifindex) => names.has(ifindex));
     const all = this.attached(there);
     this.rememberBare(there, all);
-    this.#links = [...this.#links.filter((link) => !devices.has(Number.parseInt(link, 10))), ...linksOf(all)].sort();
+    for (const hook of this.#links.keys()) if (devices.has(Number.parseInt(hook, 10))) this.#links.delete(hook);
+    for (const [hook, progId] of linksOf(all)) this.#links.set(hook, progId);
     for (const found of all) {
-      const key = { ifindex: found.ifindex, egress: found.egress !== 0 };
+      const key = keyOf(found);
       const program = this.programOf(found);
       const text = this.keyText(key);
       const row = { ...key, device: names.get(found.ifindex) ?? '', program };
+      if (found.tcx === 0) this.#noteFilter(key, row.device);
       // Two programs of ours at one hook are one too many, whatever they are.
-      rows.set(text, { key, row: rows.has(text) ? { ...row, program: `${program}#two` } : row });
+      const two = rows.has(text) && text !== this.#upgrading;
+      rows.set(text, { key, row: two ? { ...row, program: `${program}#two` } : row });
     }
     return rows;
   }
 
   /** What a notice says of a filter. Another one than the loaded is no row of ours, and so worth a look where one of ours is known. */
-  told({ ifindex, egress: at, progId }: CanalAttachment, gone: boolean): ToldRow<AttachmentKey, AttachmentRow> {
-    const key = { ifindex, egress: at !== 0 };
-    const program = this.options.programs.find((name) => this.options.program(name).id === progId);
-    return { key, text: this.keyText(key), row: gone || program === undefined ? undefined : { ...key, device: this.names().get(ifindex) ?? '', program }, device: ifindex };
+  told(found: CanalAttachment, gone: boolean): ToldRow<AttachmentKey, AttachmentRow> {
+    const key = keyOf(found);
+    const text = this.keyText(key);
+    // A filter of ours that goes where there is a link of the same program has become that.
+    const stays = !gone || this.#upgrading === text || this.#links.get(text) === found.progId;
+    const program = stays ? this.options.programs.find((name) => this.options.program(name).id === found.progId) : undefined;
+    return { key, text, row: program === undefined ? undefined : { ...key, device: this.names().get(key.ifindex) ?? '', program }, device: key.ifindex };
   }
 
   deviceOf(row: AttachmentRow): number {
@@ -108,13 +119,32 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     if (nowMs - this.#lookedAtMs < LOOK_MS) return false;
     this.#lookedAtMs = nowMs;
     const before = this.#links;
-    if (before.length === 0) return false;
-    this.#links = linksOf(this.attached(before.map((link) => Number.parseInt(link, 10)), 'links'));
-    return this.#links.join() !== before.join();
+    const doubtful = this.#doubtful;
+    this.#doubtful = false;
+    if (before.size === 0) return doubtful;
+    const devices = new Set([...before.keys()].map((hook) => Number.parseInt(hook, 10)));
+    this.#links = new Map(linksOf(this.attached([...devices], 'links')));
+    return doubtful || this.#links.size !== before.size || [...before].some(([hook, progId]) => this.#links.get(hook) !== progId);
+  }
+
+  /**
+   * Once no pod has come for a while: makes one filter that is to be a link one, in a worker thread; the link works before the filter goes.
+   * @returns whether there may be another; @throws CanalError('KERNEL'), and the filter remains
+   */
+  async upgradeNext(quietMs = QUIET_MS): Promise<boolean> {
+    if (performance.now() - this.#attachedAtMs < quietMs) return false;
+    const [next] = this.#filters;
+    if (next === undefined) return false;
+    const [ifindex, device] = next;
+    this.#filters.delete(ifindex);
+    if (this.names().get(ifindex) !== device) return true;
+    this.removeOrphanPins();
+    await this.#upgrade({ ifindex, egress: false }, device);
+    return true;
   }
 
   keyText(key: AttachmentKey): string {
-    return `${key.ifindex} ${key.egress ? 'egress' : 'ingress'}`;
+    return hookText(key);
   }
 
   equal(actual: AttachmentRow, desired: AttachmentRow): boolean {
@@ -125,18 +155,53 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     const before = this.attached(rows.map(({ key }) => key.ifindex).filter((ifindex) => !this.#bare.has(ifindex)));
     this.#bare.clear();
     if (rows.some(({ row }) => this.options.tcx(row.device))) this.removeOrphanPins();
-    const swaps = before.some((found) => rows.some(({ key }) => found.ifindex === key.ifindex && (found.egress !== 0) === key.egress));
+    const at = new Map(rows.map(({ key }): [string, CanalAttachment[]] => [this.keyText(key), []]));
+    for (const found of before) at.get(hookText(keyOf(found)))?.push(found);
+    const swaps = [...at.values()].some((found) => found.length > 0);
     if (swaps) this.options.carryOver?.();
-    const outcomes = eachRow(rows, ({ key, row }) => {
-      const tcx = this.options.tcx(row.device);
-      const { fd } = this.options.program(row.program);
-      native('canal_attach', this.subject(key), key.ifindex, fd, Number(key.egress), Number(tcx), this.pin(row.device, key));
-      this.writes.add(this.name, 1);
-      const other = before.some((found) => found.ifindex === key.ifindex && (found.egress !== 0) === key.egress && (found.tcx !== 0) !== tcx);
-      if (other) this.detach(key, row.device, !tcx);
-    });
+    const outcomes = eachRow(rows, ({ key, row }) => this.#attach(key, row, at.get(this.keyText(key))!));
     if (swaps) this.options.carryOver?.();
+    this.#attachedAtMs = performance.now();
     return outcomes;
+  }
+
+  /** A link that is there already is swapped in place, which takes no time. @param before of ours at this hook */
+  #attach(key: AttachmentKey, row: AttachmentRow, before: readonly CanalAttachment[]): void {
+    const tcx = this.options.tcx(row.device) || (this.#later(key, row.device) && before.some((found) => found.tcx !== 0));
+    const { fd } = this.options.program(row.program);
+    native('canal_attach', this.subject(key), key.ifindex, fd, Number(key.egress), Number(tcx), this.pin(row.device, key));
+    this.writes.add(this.name, 1);
+    if (before.some((found) => (found.tcx !== 0) !== tcx)) this.detach(key, row.device, !tcx);
+    if (!tcx) this.#noteFilter(key, row.device);
+  }
+
+  #later(key: AttachmentKey, device: string): boolean {
+    return !key.egress && this.options.tcxLater?.(device) === true;
+  }
+
+  #noteFilter(key: AttachmentKey, device: string): void {
+    if (this.#later(key, device)) this.#filters.set(key.ifindex, device);
+  }
+
+  async #upgrade(key: AttachmentKey, device: string): Promise<void> {
+    const found = this.attached([key.ifindex]).find((each) => each.egress === 0 && each.tcx === 0);
+    const program = this.options.programs.find((name) => found !== undefined && this.options.program(name).id === found.progId);
+    if (program === undefined) return; // gone, or another version: the next apply's business
+    const { fd, id } = this.options.program(program);
+    const at = [this.subject(key), key.ifindex] as const;
+    const pin = this.pin(device, key);
+    this.#upgrading = this.keyText(key);
+    try {
+      await nativeAsync('canal_attach', ...at, fd, 0, 1, pin);
+      this.#links.set(this.#upgrading, id);
+      await nativeAsync('canal_detach', ...at, 0, 0, pin);
+      this.writes.add(this.name, 2);
+    } catch (error) {
+      this.#doubtful = true;
+      throw error;
+    } finally {
+      this.#upgrading = undefined;
+    }
   }
 
   remove(keys: readonly AttachmentKey[]): (Error | undefined)[] {
@@ -144,7 +209,7 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     const there = this.attached(keys.map((key) => key.ifindex));
     return eachRow(keys, (key) => {
       for (const found of there) {
-        if (found.ifindex === key.ifindex && (found.egress !== 0) === key.egress) this.detach(key, devices.get(key.ifindex) ?? '', found.tcx !== 0);
+        if (hookText(keyOf(found)) === hookText(key)) this.detach(key, devices.get(key.ifindex) ?? '', found.tcx !== 0);
       }
     });
   }

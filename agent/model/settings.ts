@@ -53,7 +53,7 @@ export interface AgentSettings {
   readonly ipForwarding: boolean;
   readonly routeMetric: number;
   readonly routeProtocol: number;
-  /** Hook type for pods' devices and, where the kernel has it, tcx for the others. */
+  /** Hook of what pods send: `tcx` where the kernel has it, once nobody waits for it; until then, and with `tc`, a clsact filter. Other devices have tcx where the kernel has it. */
   readonly attachType: 'tc' | 'tcx';
   /** How far allowed packets are taken past the host stack: not, to pods of the node, to the overlay device, past that too where the uplink allows it. */
   readonly fastPath: 'off' | 'local' | 'device' | 'on';

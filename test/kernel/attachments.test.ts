@@ -1,7 +1,9 @@
+import { createSocket } from 'node:dgram';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AttachmentTable, hasTcx, tcxButForPods } from '../../agent/kernel/attachment-table.js';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AttachmentTable, hasTcx } from '../../agent/kernel/attachment-table.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
+import { macText } from '../../agent/kernel/mac.js';
 import { findLink } from '../../agent/kernel/netlink.js';
 import { WriteCounter } from '../../agent/kernel/write-counter.js';
 import { takeNamespace } from '../support/own-namespace.js';
@@ -62,7 +64,7 @@ describe('attachments', () => {
     const clsact = tableOf(object, () => false);
     succeed(clsact.upsert(wanted));
     expect(clsact.list().get(clsact.keyText(wanted[0]!.key))!.row.program).toBe('canal_from_pod');
-    expect(run('bpftool net show dev at-one')).not.toContain('tcx');
+    expect(readdirSync(`${pinDir}/links`)).toEqual([]);
     succeed(tableOf(object, () => true).upsert(wanted));
     expect(clsact.list().get(clsact.keyText(wanted[0]!.key))!.row.program).toBe('canal_from_pod');
     succeed(clsact.remove([wanted[0]!.key]));
@@ -123,9 +125,97 @@ describe('attachments', () => {
     succeed(ours().remove(wanted.map(({ key }) => key)));
   });
 
-  it('are tcx on the overlay and clsact on pods, where the kernel has both', () => {
-    const tcx = tcxButForPods('cali');
-    expect([tcx('flannel.1'), tcx('cali0123456789a')]).toEqual([hasTcx(), false]);
+  describe('that become links later', () => {
+    const later = (loaded = object): AttachmentTable => new AttachmentTable({ programs: PROGRAMS, program: (name) => loaded.program(name), linkDir: `${pinDir}/links`, tcx: () => false, tcxLater: (device) => hasTcx() && device === 'at-one' }, writes);
+    const hooks = (): { link: boolean; filter: boolean } => ({ link: readdirSync(`${pinDir}/links`).includes('at-one-ingress'), filter: run('tc filter show dev at-one ingress').includes('canal_from_pod') });
+    const moved = { link: hasTcx(), filter: !hasTcx() };
+    let table: AttachmentTable;
+    let wanted: ReturnType<typeof row>[];
+
+    beforeEach(() => {
+      wanted = [row('at-one', false, 'canal_from_pod'), row('at-one', true, 'canal_to_pod')];
+      table = later();
+      succeed(table.upsert(wanted));
+    });
+    afterEach(() => succeed(table.remove(wanted.map(({ key }) => key))));
+
+    it('do so when none has been attached for a while, and only what pods send', async () => {
+      expect(hooks()).toEqual({ link: false, filter: true });
+      expect(await table.upgradeNext(), 'just attached').toBe(false);
+      expect(hooks()).toEqual({ link: false, filter: true });
+      expect(await table.upgradeNext(0)).toBe(hasTcx());
+      expect(hooks()).toEqual(moved);
+      expect(run('tc filter show dev at-one egress')).toContain('canal_to_pod');
+      expect(await table.upgradeNext(0), 'one only').toBe(false);
+      expect(table.linksChanged()).toBe(false);
+    });
+
+    it('are the same rows before, meanwhile and after', async () => {
+      const listed = () => [...table.list()].map(([text, { row: { program } }]) => [text, program]);
+      const before = listed();
+      const upgrade = table.upgradeNext(0);
+      let looks = 0;
+      const done = upgrade.then(() => (looks = -looks));
+      while (looks >= 0 && looks < 10_000) {
+        expect(listed()).toEqual(before);
+        looks++;
+        await new Promise(setImmediate);
+      }
+      await done;
+      expect(looks).toBeLessThan(0);
+      expect(listed()).toEqual(before);
+      expect(hooks()).toEqual(moved);
+    });
+
+    it('let nothing pass unseen meanwhile', async () => {
+      // Ours knows no such pod and drops: nothing comes to IP.
+      const passed = (): string => /^Ip: \d+ \d+ (\d+)/m.exec(run('cat /proc/self/net/snmp'))![1]!;
+      run('ip addr add 198.51.100.1/24 dev at.two');
+      for (const device of ['at-one', 'at.two']) run(`ip link set ${device} up`);
+      run(`ip neigh replace 198.51.100.2 lladdr ${macText(findLink('at-one')!.mac)} dev at.two`);
+      const before = passed();
+      const socket = createSocket('udp4');
+      const send = (): Promise<unknown> => new Promise((resolve) => socket.send('x', 9, '198.51.100.2', resolve));
+      let [sending, sent] = [true, 0];
+      const upgrade = table.upgradeNext(0).finally(() => (sending = false));
+      do {
+        await send();
+        sent++;
+      } while (sending && sent < 100_000);
+      await upgrade;
+      expect(hooks()).toEqual(moved);
+      expect(sent).toBeGreaterThan(1);
+      expect(passed()).toBe(before);
+      succeed(table.remove(wanted.map(({ key }) => key)));
+      await send();
+      await expect.poll(passed).not.toBe(before);
+      socket.close();
+      for (const device of ['at-one', 'at.two']) run(`ip link set ${device} down`);
+      run('ip addr del 198.51.100.1/24 dev at.two');
+    });
+
+    it('stay links when another version is loaded', async () => {
+      await table.upgradeNext(0);
+      const next = BpfObject.load({ path: 'build/bpf/canal4.o' }); // unpinned: other ids
+      const after = later(next);
+      expect(after.equal(after.list().get(after.keyText(wanted[0]!.key))!.row, wanted[0]!.row)).toBe(false);
+      succeed(after.upsert(wanted));
+      expect(hooks()).toEqual(moved);
+      expect(after.equal(after.list().get(after.keyText(wanted[0]!.key))!.row, wanted[0]!.row)).toBe(true);
+      next.close();
+    });
+
+    it('leave a device that has gone, and one of the same name that came, to themselves', async () => {
+      const gone = new AttachmentTable({ programs: PROGRAMS, program: (name) => object.program(name), linkDir: `${pinDir}/links`, tcx: () => false, tcxLater: hasTcx }, writes);
+      run('ip link add at-tmp type veth peer name at-tmp2');
+      succeed(gone.upsert([row('at-tmp', false, 'canal_from_pod')]));
+      run('ip link del at-tmp');
+      run('ip link add at-tmp type veth peer name at-tmp2');
+      expect(await gone.upgradeNext(0)).toBe(hasTcx());
+      expect(run('tc filter show dev at-tmp ingress')).not.toContain('canal_from_pod');
+      expect(readdirSync(`${pinDir}/links`)).not.toContain('at-tmp-ingress');
+      run('ip link del at-tmp');
+    });
   });
 
   it('of 200 devices are listed in a few milliseconds', () => {

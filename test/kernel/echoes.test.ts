@@ -4,7 +4,7 @@ import { Cidr, IpAddress } from '../../agent/base/address.js';
 import { KernelWatch } from '../../agent/daemon/kernel-watch.js';
 import type { NodeKernel } from '../../agent/daemon/node-kernel.js';
 import { rowNews } from '../../agent/daemon/told-rows.js';
-import { AttachmentTable } from '../../agent/kernel/attachment-table.js';
+import { AttachmentTable, hasTcx } from '../../agent/kernel/attachment-table.js';
 import { BpfObject, mountBpffs } from '../../agent/kernel/bpf-object.js';
 import { DeviceBook } from '../../agent/kernel/device-book.js';
 import { FdbTable } from '../../agent/kernel/fdb-table.js';
@@ -63,7 +63,7 @@ class Books {
     fdb: counted(new FdbTable(writes, this.book), this.lists),
     neighbours: counted(new NeighbourTable([4], writes, this.book), this.lists),
     routes: counted(new RouteTable({ networks: () => [cidr('10.42.0.0/16')], families: [4], devices: /^(flannel\.\d+|cali.*)$/ }, writes, this.book), this.lists),
-    attachments: counted(new AttachmentTable({ programs: ['canal_from_pod', 'canal_to_pod'], program: (name) => object.program(name), linkDir: `${pinDir}/links`, tcx: () => false }, writes, this.book), this.lists),
+    attachments: counted(new AttachmentTable({ programs: ['canal_from_pod', 'canal_to_pod'], program: (name) => object.program(name), linkDir: `${pinDir}/links`, tcx: () => false, tcxLater: hasTcx }, writes, this.book), this.lists),
   };
   readonly fdb = new Ledger(this.tables.fdb);
   readonly neighbours = new Ledger(this.tables.neighbours);
@@ -251,6 +251,18 @@ describe('what somebody else does', () => {
     fresh.wantAll(3);
     expect([...fresh.apply()], 'all is as it should be').toEqual([]);
     if (command.includes('dev lo')) runQuietly('ip route del 10.42.3.0/24 dev lo');
+  });
+
+  it('is worth no look where a program moved to its quicker hook, as long as it is there', async () => {
+    while (await books.tables.attachments.upgradeNext(0)); // devices of other tests, gone since, are passed over
+    expect(books.look()).toEqual(NOTHING);
+    expect(run('tc filter show dev cali-ec ingress').includes('canal_from_pod')).toBe(!hasTcx());
+    run('tc qdisc del dev cali-ec clsact');
+    expect(books.look()).toEqual({ touched: ['attachment'], listed: ['attachment'] });
+    expect(books.apply(['attachment']).get('attachment'), 'what was not moved').toBe(hasTcx() ? 1 : 2);
+    expect(books.look()).toEqual(NOTHING);
+    books.wantNone();
+    books.apply();
   });
 
   it('is seen where a device was down and is up again, though it says what it said before', () => {

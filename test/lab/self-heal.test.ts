@@ -7,7 +7,7 @@ import { must } from '../../agent/lab/machine/process.js';
 import { followLog, mendedRows } from './agent-log.js';
 import { applyPolicy, createNamespace, createPod, startTestLab } from './cluster.js';
 import { eventually } from './eventually.js';
-import { kernelState, stateDifferences, type KernelState } from './kernel-state.js';
+import { kernelState, LINKS, stateDifferences, type KernelState } from './kernel-state.js';
 
 /** From the fault to the state that is wanted. */
 const MENDED_WITHIN_MS = 1_000;
@@ -30,6 +30,7 @@ beforeAll(async () => {
   });
   await eventually('pods reach each other', reachability, { withinMs: 5_000 });
   wanted = await kernelState(lab, 1);
+  await eventually('what pods send is at its quicker hook', async () => (await lab.node(1).must(['ls', LINKS])).includes('cali') ? [] : ['no link'], { withinMs: 10_000 });
   device = /cali\w+/.exec(wanted.routes.join())![0];
 });
 afterAll(() => lab?.close());
@@ -71,7 +72,8 @@ const FAULTS: readonly (readonly [fault: string, make: () => Promise<unknown>, m
   ['neighbours flushed', shell('ip neighbour flush dev flannel.1 nud permanent'), /neighbour .*10\.42\.1\.0/],
   ['FDB entries flushed', shell('bridge fdb show dev flannel.1 | while read mac _ dst _; do bridge fdb del $mac dev flannel.1 dst $dst self; done'), /fdb /],
   ['programs of a pod detached', shell('tc qdisc del dev $CALI clsact'), /attachment .*canal_from_pod|attachment /],
-  ['one program of a pod detached', shell('tc filter del dev $CALI ingress'), /attachment /],
+  ['one program of a pod detached', shell('tc filter del dev $CALI egress'), /attachment /],
+  ['the link of a pod detached', shell(`bpftool link detach pinned ${LINKS}/$CALI-ingress`), /attachment /],
   ['a route of a node that does not exist', shell('ip route add 10.42.99.0/24 via 10.42.99.0 dev flannel.1 onlink'), /route 10\.42\.99\.0/],
   ['a neighbour of a node that does not exist', shell('ip neighbour add 10.42.99.0 lladdr 02:00:00:00:00:99 nud permanent dev flannel.1'), /neighbour .*10\.42\.99\.0/],
   ['an FDB entry of a node that does not exist', shell('bridge fdb add 02:00:00:00:00:99 dev flannel.1 dst 172.30.0.99 self permanent'), /fdb .*02:00:00:00:00:99/],
@@ -91,14 +93,14 @@ describe('the agent mends what somebody else has changed', () => {
   }
 
   it('programs of flannel.1 and of the uplink detached', async () => {
-    const links = '/sys/fs/bpf/canal/links';
+    const pins = `${LINKS}/flannel* ${LINKS}/eth0*`;
     const ids = async (): Promise<readonly number[]> => {
-      const text = await lab.node(1).must(['sh', '-ec', `for pin in ${links}/*; do bpftool -j link show pinned $pin; done`]);
+      const text = await lab.node(1).must(['sh', '-ec', `for pin in ${pins}; do bpftool -j link show pinned $pin; done`]);
       return text.split('\n').filter(Boolean).map((line) => (JSON.parse(line) as { id: number }).id);
     };
     const before = await ids();
     expect(before.length).toBeGreaterThan(0);
-    await lab.node(1).must(['sh', '-ec', `for pin in ${links}/*; do bpftool link detach pinned $pin; done`]);
+    await lab.node(1).must(['sh', '-ec', `for pin in ${pins}; do bpftool link detach pinned $pin; done`]);
     await eventually('other links are pinned', async () => {
       const now = await ids();
       return now.length === before.length && now.every((id) => !before.includes(id)) ? [] : [`${before.join()} -> ${now.join()}`];

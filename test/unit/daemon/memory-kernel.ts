@@ -118,6 +118,10 @@ export class MemoryKernel implements NodeKernel {
 
   made(): void {}
 
+  upgradeHook(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   relist(): void {}
 
   readonly #noticed = new Set<() => void>();
