@@ -59,7 +59,7 @@ image: build/image/root
 FORCE:
 
 # Figures of this machine, which nothing else should use meanwhile: table, JSON, pictures, and
-# the README's section in build/bench/figures.md. bench takes minutes, bench-full hours;
+# the README's section in build/bench/figures.md. bench takes minutes, bench-full an hour;
 # one that was stopped goes on where it was.
 bench: build
 	@$(MAKE) --no-print-directory bench-suite SUITE=quick INTO=build/bench

@@ -28,7 +28,7 @@ export function suiteOf(name: SuiteName): Suite {
   switch (name) {
     case 'smoke': return { sections: smoke(), rounds: 1, turns: 1, warmMs: 10, countMs: 40 };
     case 'quick': return { sections: quick(), rounds: 7, turns: 8, warmMs: 20, countMs: 400 };
-    case 'full': return { sections: full(), rounds: 7, turns: 9, warmMs: 20, countMs: 540 };
+    case 'full': return { sections: full(), rounds: 7, turns: 8, warmMs: 20, countMs: 400 };
   }
 }
 
