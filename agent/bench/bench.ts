@@ -83,7 +83,8 @@ async function sectionRows(run: Run, section: Section): Promise<Row[]> {
     for (const part of parts) {
       const known = keptOf(run, section, part);
       const now = known ?? (await measure(run, section, contenders, part));
-      if (known === undefined) kept.add(nameOf(run, section, part), now);
+      // What has no figure is tried again by the run that goes on.
+      if (known === undefined && now.length === section.rows.length) kept.add(nameOf(run, section, part), now);
       options.onRows(now);
       if (known === undefined) options.onNotice(progress.text);
       rows.push(...now);

@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import type { Command } from 'commander';
 import { machineFacts } from '../bench/report.js';
 import { API_SCENARIOS, measureApi, type ApiFigure } from '../bench/scale/api.js';
 import { among, whole } from './bench-flags.js';
+import { checkOutputs, putJson } from './bench-output.js';
 
 interface Flags {
   readonly scenarios: string[];
@@ -25,6 +25,7 @@ export function registerApi(bench: Command): void {
 
 async function runApi(flags: Flags, command: Command): Promise<void> {
   const { json } = command.optsWithGlobals<{ json?: string }>();
+  checkOutputs({ json });
   const table = json === '-' ? process.stderr : process.stdout;
   const loadBefore = loadavg()[0]!;
   const rows: (ApiFigure & { readonly scenario: string })[] = [];
@@ -37,9 +38,7 @@ async function runApi(flags: Flags, command: Command): Promise<void> {
     }
   }
   const { kernel, ...machine } = machineFacts();
-  const text = `${JSON.stringify({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(API_SCENARIOS.map(({ name, size }) => [name, size])), rows }, undefined, 2)}\n`;
-  if (json === '-') process.stdout.write(text);
-  else if (json !== undefined) writeFileSync(json, text);
+  putJson({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(API_SCENARIOS.map(({ name, size }) => [name, size])), rows }, json);
 }
 
 function line({ metric, unit, value, p99, cpu, cpuP99, bytes, perSecond }: ApiFigure): string {

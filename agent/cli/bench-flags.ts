@@ -5,42 +5,48 @@ import type { Size } from '../bench/size.js';
 export const PATHS: readonly Path[] = ['same', 'across'];
 export const METRICS: readonly Metric[] = ['rr', 'crr', 'stream', 'stream8', 'udp-rr', 'udp-pps', 'first-packet'];
 
+/** Parts of a list, each once: what is named twice is measured once. */
+const parts = (text: string): string[] => [...new Set(text.split(','))];
+
 /** A list of names, all of them known. */
 export const among = <T extends string>(known: readonly T[]) => (text: string): T[] =>
-  text.split(',').map((name) => {
+  parts(text).map((name) => {
     const found = known.find((each) => each === name);
     if (found === undefined) throw new InvalidArgumentError(`no ${name}: of ${known.join(', ')}`);
     return found;
   });
 
-export function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 60_000) throw new InvalidArgumentError('a whole number from 1 to 60000');
-  return value;
-}
+/** A whole number in a range, both ends included. */
+export const within = (least: number, most: number) => (text: string): number => {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least || Number(text) > most) throw new InvalidArgumentError(`a whole number from ${least} to ${most}`);
+  return Number(text);
+};
 
-export function counts(text: string): number[] {
-  return text.split(',').map((each) => {
-    if (!/^\d{1,7}$/.test(each) || Number(each) > 4_000_000) throw new InvalidArgumentError(`${each} is no number up to 4000000`);
-    return Number(each);
-  });
-}
+export const whole = within(1, 60_000);
+
+/** What canal-load takes (native/bench/options.c). */
+export const warmMs = within(0, 10_000);
+
+export const counts = (text: string): number[] => parts(text).map(within(1, 4_000_000));
 
 export type PolicySize = Omit<Size, 'services'>;
 
+/** More CIDRs than this need more memory than a build machine has. */
+const MOST_CIDRS = 1_000_000;
+
 export function policySizes(text: string): PolicySize[] {
-  return text.split(',').map((each) => {
+  return parts(text).map((each) => {
     const [, policies, cidrs] = /^(\d{1,5}):(\d{1,7})$/.exec(each) ?? [];
-    if (policies === undefined || cidrs === undefined) throw new InvalidArgumentError(`${each} is not policies:CIDRs`);
+    if (policies === undefined || cidrs === undefined || Number(cidrs) > MOST_CIDRS) throw new InvalidArgumentError(`${each} is not policies:CIDRs, up to 99999:${MOST_CIDRS}`);
     return { policies: Number(policies), cidrs: Number(cidrs) };
   });
 }
 
 /** 0, or what the last two of them need. */
 export function serviceCounts(text: string): number[] {
-  return counts(text).map((count) => {
-    if (count === 1 || count > 60_000) throw new InvalidArgumentError('0, or 2 to 60000 services');
-    return count;
+  return parts(text).map((each) => {
+    if (!/^\d{1,5}$/.test(each) || Number(each) === 1 || Number(each) > 60_000) throw new InvalidArgumentError(`${each}: 0, or 2 to 60000 services`);
+    return Number(each);
   });
 }
 
@@ -48,6 +54,7 @@ export function serviceCounts(text: string): number[] {
 export function clusterFlag(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
   const [, name, file] = /^([a-z0-9-]+)=(.+)$/.exec(text) ?? [];
   if (name === undefined || file === undefined) throw new InvalidArgumentError('NAME=KUBECONFIG');
+  if (before.has(name)) throw new InvalidArgumentError(`${name} is there already`);
   return new Map([...before, [name, file]]);
 }
 
@@ -58,4 +65,14 @@ export function podFlag(text: string): { readonly namespace: string; readonly na
   return { namespace, name };
 }
 
-export const names = (text: string): string[] => text.split(',').filter((name) => name !== '');
+export function names(text: string): string[] {
+  if (parts(text).includes('')) throw new InvalidArgumentError('names, comma separated');
+  return parts(text);
+}
+
+/** One for the client and its neighbour, one for who is asked across nodes. */
+export function twoNodes(text: string): string[] {
+  const nodes = names(text);
+  if (nodes.length !== 2) throw new InvalidArgumentError('two different nodes, comma separated');
+  return nodes;
+}

@@ -10,6 +10,7 @@ import { VERSION } from '../base/version.js';
 import { registerApi } from './bench-api.js';
 import { registerCni } from './bench-cni.js';
 import { among, whole } from './bench-flags.js';
+import { checkOutputs, putJson } from './bench-output.js';
 
 interface Flags {
   readonly scenarios: string[];
@@ -58,6 +59,7 @@ export function registerScale(bench: Command): void {
 
 async function runScale(flags: Flags, command: Command): Promise<void> {
   const { json, charts } = command.optsWithGlobals<{ json?: string; charts?: string }>();
+  checkOutputs({ json, charts });
   const table = json === '-' ? process.stderr : process.stdout;
   const loadBefore = loadavg()[0]!;
   const rows: ScaleRow[] = [];
@@ -71,9 +73,7 @@ async function runScale(flags: Flags, command: Command): Promise<void> {
     }
   }
   const { kernel, ...machine } = machineFacts();
-  const text = `${JSON.stringify({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(chosen.map(({ name, size }) => [name, size])), rows }, undefined, 2)}\n`;
-  if (json === '-') process.stdout.write(text);
-  else if (json !== undefined) writeFileSync(json, text);
+  putJson({ machine: { ...machine, loadBefore, loadAfter: loadavg()[0]! }, kernel, sizes: Object.fromEntries(chosen.map(({ name, size }) => [name, size])), rows }, json);
   if (charts !== undefined) draw(charts, rows, `Linux ${kernel}, ${machine.cpus} x ${machine.cpu}, load ${loadBefore.toFixed(1)} before, ${VERSION}.`);
 }
 

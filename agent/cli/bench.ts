@@ -17,11 +17,12 @@ import type { Metric, Path, Report } from '../bench/report.js';
 import { sectionOf } from '../bench/section.js';
 import { SUITES, suiteOf, type Suite, type SuiteName } from '../bench/suites.js';
 import { textOf } from '../bench/text.js';
+import { CommandError } from './admin-client.js';
+import { checkOutputs, putJson, type Outputs } from './bench-output.js';
 import { registerScale } from './bench-scale.js';
-import { among, clusterFlag, counts, METRICS, names, PATHS, podFlag, policySizes, serviceCounts, whole, type PolicySize } from './bench-flags.js';
+import { among, clusterFlag, counts, METRICS, names, PATHS, podFlag, policySizes, serviceCounts, twoNodes, warmMs, whole, within, type PolicySize } from './bench-flags.js';
 
 interface Flags extends OutputFlags {
-  readonly resume?: string;
   readonly suite?: SuiteName;
   readonly driver: 'lab' | 'kubernetes';
   readonly cluster: ReadonlyMap<string, string>;
@@ -45,9 +46,7 @@ interface Flags extends OutputFlags {
   readonly perCpuSecond?: boolean;
 }
 
-interface OutputFlags {
-  readonly json?: string;
-  readonly charts?: string;
+interface OutputFlags extends Outputs {
   readonly markdown?: boolean;
 }
 
@@ -67,16 +66,16 @@ export function registerBench(program: Command): void {
     .option('--growth', 'measure all sizes in turns, and each contender against itself at the first')
     .option('--rounds <n>', 'measurements of each contender', whole, 7)
     .option('--turns <n>', 'parts of a measurement, which contenders take in turns', whole, 1)
-    .option('--warm-ms <ms>', 'of a part, not counted', whole, 150)
+    .option('--warm-ms <ms>', 'of a part, not counted', warmMs, 150)
     .option('--count-ms <ms>', 'of a measurement, counted', whole, 700)
     .option('--per-cpu-second', 'count per second of processor time, for a machine that others use too')
     .option('--cluster <name=kubeconfig>', 'a contender of the driver kubernetes; may be repeated', clusterFlag, new Map())
     .option('--kubeconfig <file>', 'a cluster called `cluster`')
-    .option('--nodes <two>', 'nodes that the pods are on, the first the client\'s (default: the first two that take pods)', names, [])
+    .option('--nodes <two>', 'nodes that the pods are on, the first the client\'s (default: the first two that take pods)', twoNodes, [])
     .option('--image <image>', 'of the pods; it needs sh and head', 'registry.k8s.io/e2e-test-images/busybox:1.36.1-1')
     .option('--from <namespace/pod>', 'measure from this pod of a cluster or lab to that of --to, under what is in force there', podFlag)
     .option('--to <namespace/pod>', 'who is asked; both need sh, head and a /tmp that can be written', podFlag)
-    .option('--port <n>', 'that the pod of --to is asked at: free there, and open to --from', whole, PORT)
+    .option('--port <n>', 'that the pod of --to is asked at: free there, and open to --from', within(1, 65_535), PORT)
     .option('--resume <file>', 'keep what is measured in this file as it becomes known, and do not measure again what is in it')
     .option('--json <file>', 'write the result here; - for standard output')
     .option('--charts <directory>', 'write a picture of each scenario here')
@@ -97,9 +96,11 @@ export function registerBench(program: Command): void {
 }
 
 async function run(flags: Flags, command: Command): Promise<void> {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  checkTogether(flags, command);
+  checkOutputs(flags);
   const { sections, rounds, turns, warmMs, countMs } = await suiteFor(flags, command);
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new CommandError(`stopped by ${signal}`)));
   const table = flags.json === '-' || flags.markdown === true ? process.stderr : process.stdout;
   const report = await bench({
     driver: driverOf(flags), sections, rounds, turns, warmMs, countMs, perCpuSecond: flags.perCpuSecond ?? false, resume: flags.resume,
@@ -108,6 +109,7 @@ async function run(flags: Flags, command: Command): Promise<void> {
     signal: stop.signal,
   });
   put(report, flags);
+  if (report.rows.length === 0) throw new CommandError('there are no figures: why is said above');
 }
 
 const notice = (message: string): void => void process.stderr.write(`${message}\n`);
@@ -116,6 +118,20 @@ async function suiteFor(flags: Flags, command: Command): Promise<Suite> {
   const pods = podsOf(flags);
   if (pods !== undefined) return suiteOfPods(flags, pods);
   return flags.suite === undefined ? suiteOfFlags(flags) : withGiven(suiteOf(flags.suite), flags, command);
+}
+
+/** What goes with which driver, and what a suite or given pods say themselves. @throws CanalError('CONFIG') for a flag that would be passed over in silence */
+function checkTogether(flags: Flags, command: Command): void {
+  const pods = flags.from !== undefined || flags.to !== undefined;
+  const refuse = (why: string, options: readonly string[]): void => {
+    const given = options.find((option) => command.getOptionValueSource(option) === 'cli');
+    if (given !== undefined) throw new CanalError('CONFIG', `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: ${why}`);
+  };
+  if (pods) refuse('not with --from and --to, which measure two pods as they are', ['suite', 'contenders', 'against', 'paths', 'sizes', 'services', 'growth', 'nodes', 'image']);
+  else refuse('only with --from and --to', ['port']);
+  if (flags.suite !== undefined) refuse('not with --suite, which says that itself', ['contenders', 'against', 'paths', 'metrics', 'sizes', 'services', 'growth']);
+  if (pods || flags.driver === 'kubernetes') refuse("only with --driver lab: pods' processor time is not to be read from here", ['perCpuSecond']);
+  else refuse('only with --driver kubernetes, or --from and --to', ['cluster', 'kubeconfig', 'nodes', 'image']);
 }
 
 function driverOf(flags: Flags): Driver {
@@ -156,8 +172,10 @@ function contendersOf(flags: Flags): { readonly contenders: readonly string[]; r
   const known = flags.driver === 'lab' ? contenderNames() : [...clusters, 'limit'];
   const contenders = flags.contenders ?? (flags.driver === 'lab' ? ['bare', 'limit', 'canal-everything'] : known);
   const against = flags.against ?? contenders.slice(0, 1);
-  const unknown = [...contenders, ...against].find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new CanalError('CONFIG', `no contender ${unknown}: of ${known.join(', ')}`);
+  for (const [flag, given] of [['--contenders', contenders], ['--against', against]] as const) {
+    const unknown = given.find((name) => !known.includes(name));
+    if (unknown !== undefined) throw new CanalError('CONFIG', `${flag}: no contender ${unknown}: of ${known.join(', ')}`);
+  }
   return { contenders, against };
 }
 
@@ -177,23 +195,30 @@ function suiteOfFlags(flags: Flags): Suite {
 }
 
 function put(report: Report, { json, charts, markdown }: OutputFlags): void {
-  const text = `${JSON.stringify(report, undefined, 2)}\n`;
-  if (json === '-') process.stdout.write(text);
-  else if (json !== undefined) writeFileSync(json, text);
+  putJson(report, json);
   if (markdown === true) process.stdout.write(markdownOf(report));
   if (charts !== undefined) drawTo(charts, report);
 }
 
 function runReport(file: string, { programs }: { readonly programs?: string }, command: Command): void {
   const { markdown, charts } = command.optsWithGlobals<OutputFlags>();
-  const report = read<Report>(file);
-  const costs = programs === undefined ? [] : read<ProgramCost[]>(programs);
+  const report = read(file, 'canal bench --json', (result): result is Report => typeof result === 'object' && result !== null && 'machine' in result && 'rows' in result && Array.isArray(result.rows));
+  const costs = programs === undefined ? [] : read(programs, 'canal bench programs --json', (result): result is ProgramCost[] => Array.isArray(result));
   if (markdown === true) process.stdout.write(`${markdownOf(report)}${costs.length === 0 ? '' : `\n${programsMarkdown(costs)}`}`);
   else process.stdout.write(`${textOf(report.rows)}${costs.map(costLine).join('')}`);
   if (charts !== undefined) drawTo(charts, report);
 }
 
-const read = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
+/** What a command has written. @throws CanalError('CONFIG') for any other file */
+function read<T>(file: string, writer: string, is: (result: unknown) => result is T): T {
+  try {
+    const result: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (is(result)) return result;
+  } catch (cause) {
+    throw new CanalError('CONFIG', `${file}: ${(cause as Error).message}`, { subject: file, cause });
+  }
+  throw new CanalError('CONFIG', `${file}: not what ${writer} writes`, { subject: file });
+}
 
 function drawTo(directory: string, report: Report): void {
   mkdirSync(directory, { recursive: true });
@@ -203,11 +228,10 @@ function drawTo(directory: string, report: Report): void {
 function runPrograms(flags: { readonly tableSizes: number[]; readonly repeats: number }, command: Command): void {
   // --json is the parent's option too, and a parent takes its options wherever they stand.
   const { json, markdown } = command.optsWithGlobals<OutputFlags>();
+  checkOutputs({ json });
   const costs = programCosts(flags.tableSizes, flags.repeats);
-  const text = `${JSON.stringify(costs, undefined, 2)}\n`;
-  if (json === '-') process.stdout.write(text);
-  else process.stdout.write(markdown === true ? programsMarkdown(costs) : costs.map(costLine).join(''));
-  if (json !== undefined && json !== '-') writeFileSync(json, text);
+  if (json !== '-') process.stdout.write(markdown === true ? programsMarkdown(costs) : costs.map(costLine).join(''));
+  putJson(costs, json);
 }
 
 const costLine = ({ packet, tableSize, ns }: ProgramCost): string => `${packet.padEnd(16)}${String(tableSize).padStart(9)} rows ${ns.median.toFixed(0).padStart(6)} ns  (${ns.min} to ${ns.max})\n`;

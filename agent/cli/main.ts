@@ -66,7 +66,8 @@ function report(error: unknown): number {
     return asked && process.argv.length > 2 ? 0 : USAGE; // commander has printed it
   }
   if (error instanceof CanalError && error.code === 'CONFIG') {
-    process.stderr.write(`canal: ${error.message}\n`);
+    const { subject = '', message } = error;
+    process.stderr.write(`canal: ${message.includes(subject) ? '' : `${subject}: `}${message}\n`);
     return USAGE;
   }
   const known = error instanceof CommandError || error instanceof CanalError;

@@ -53,6 +53,8 @@ export async function giveTool(connection: Connection, pod: PodRef): Promise<str
   // A path of its own: a lab's pods share the machine's files.
   const tool = `/tmp/canal-load-${process.pid}-${pod.namespace}-${pod.name}`;
   const bytes = readFileSync(loadTool());
+  // By itself, without input: of a command that ends before it has read its own, containerd 1.6 does not always tell the end.
+  await podRun(connection, pod, ['sh', '-c', `head -c 0 > ${tool}`]);
   await podRun(connection, pod, ['sh', '-c', `head -c ${bytes.length} > ${tool} && chmod 755 ${tool}`], bytes);
   return tool;
 }
