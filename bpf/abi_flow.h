@@ -19,7 +19,7 @@ enum canal_flow_flags {
 struct canal_flow {
 	__u32 epoch;        // policy epoch it was judged in
 	__u16 flags;        // enum canal_flow_flags
-	__u8 tcp_a;         // TCP flags that side a has sent since its SYN: FIN 1, SYN 2, RST 4, ACK 16, and 32 where a socket of the pod sent
+	__u8 tcp_a;         // TCP flags that side a has sent since its SYN: FIN 1, SYN 2, RST 4, ACK 16, and 32 where a socket of the pod sent to elsewhere
 	__u8 tcp_b;
 	__u32 ifindex_a;    // cali* device of side a; 0: side a is not a pod of this node
 	__u32 ifindex_b;

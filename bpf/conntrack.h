@@ -98,6 +98,17 @@ static __always_inline struct canal_flow *flow_find(struct packet *packet)
 	return flow_find_new(packet, flow);
 }
 
+// The same where the packet is judged if it is a connection request: whether an
+// earlier one waits for its answer does not matter then.
+static __always_inline struct canal_flow *flow_find_judging(struct packet *packet)
+{
+	struct canal_flow *flow = bpf_map_lookup_elem(&CANAL_MAP(canal_ct), &packet->key);
+
+	if (likely(flow && !flow_expired(flow, packet)))
+		return flow;
+	return !flow && packet_opens(packet) ? NULL : flow_find_new(packet, flow);
+}
+
 static __always_inline __u32 flow_source_ifindex(const struct canal_flow *flow, const struct packet *packet)
 {
 	return packet->flags & PACKET_SOURCE_IS_B ? flow->ifindex_b : flow->ifindex_a;
@@ -129,10 +140,12 @@ static __always_inline void flow_store(const struct packet *packet, const struct
 {
 	long error;
 
-	if (established)
+	if (established) {
 		error = bpf_map_update_elem(&CANAL_MAP(canal_ct), &packet->key, row, BPF_ANY);
-	else
+		asm volatile(""); // one call for either map would be an indirect one in the kernel
+	} else {
 		error = bpf_map_update_elem(&CANAL_MAP(canal_ctnew), &packet->key, row, BPF_ANY);
+	}
 	if (error)
 		full_count(FULL_CT);
 }
@@ -166,7 +179,7 @@ static __noinline int flow_demote(struct packet *packet, const struct canal_flow
 }
 
 // TCP flags the side had not sent before. May move the flow.
-static __noinline int flow_tcp(struct packet *packet, struct canal_flow *flow)
+static __always_inline int flow_tcp(struct packet *packet, struct canal_flow *flow)
 {
 	bool reset;
 
@@ -222,7 +235,7 @@ static __always_inline void flow_touch(struct packet *packet, struct canal_flow 
 }
 
 // A flow that this packet begins, judged in this epoch.
-static __noinline int flow_create(struct packet *packet, __u32 epoch, __u32 flags, bool established)
+static __always_inline void flow_create(struct packet *packet, __u32 epoch, __u32 flags, bool established)
 {
 	struct canal_flow row = {
 		.epoch = epoch,
@@ -248,5 +261,4 @@ static __noinline int flow_create(struct packet *packet, __u32 epoch, __u32 flag
 		row.tcp_a = packet->tcp_flags;
 	}
 	flow_store(packet, &row, established);
-	return 0;
 }

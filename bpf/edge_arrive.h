@@ -19,7 +19,7 @@ static __noinline int edge_deliver(struct __sk_buff *skb, struct packet *packet)
 		return TC_ACT_UNSPEC;
 	parse_key(packet);
 	flow = flow_find(packet);
-	reason = track(skb, packet, flow, &found, HOOK_FROM_OVERLAY);
+	reason = track(skb, packet, config, flow, &found, HOOK_FROM_OVERLAY);
 	if (reason)
 		return drop(skb, packet, reason);
 	if (found.flow_flags & FLOW_STACK || !found.out_ifindex || !(config->flags & CONFIG_FAST_LOCAL) || !forward_fits(packet, config))

@@ -34,7 +34,7 @@ int canal_from_ovl(struct __sk_buff *skb)
 	if (parsed && config->flags & CONFIG_FAST_OVERLAY)
 		reason = overlay_judge(skb, &packet, config, &found);
 	else
-		reason = overlay_is_local(&packet.source, false) ? DROP_OVERLAY_SOURCE : OVERLAY_STACK;
+		reason = overlay_is_local(&packet.source) ? DROP_OVERLAY_SOURCE : OVERLAY_STACK;
 	if (reason == OVERLAY_STACK)
 		return parsed ? from_overlay_stack(skb, &packet, config) : TC_ACT_OK;
 	return reason ? drop(skb, &packet, reason) : overlay_deliver(skb, &packet, &found);

@@ -55,24 +55,44 @@ static __always_inline int from_pod_forward(struct __sk_buff *skb, struct packet
 	return verdict == TC_ACT_OK ? edge_forward_pod(skb, packet) : verdict;
 }
 
+// Is the destination a service's? If not, it is known where that is.
+static __always_inline bool from_pod_asks_front(struct packet *packet, enum service_rows rows)
+{
+	const struct canal_local *local;
+	__u8 protocol = packet->protocol;
+
+	if (service_front(&packet->destination, packet->destination_port_be, protocol, FRONT_INSIDE, SERVICE_EXACT))
+		return true;
+	if (rows == SERVICE_EXACT)
+		return false;
+	local = bpf_map_lookup_elem(&CANAL_MAP(canal_local), &packet->destination);
+	if (local && !local->ifindex)
+		return service_front(&packet->destination, packet->destination_port_be, protocol, FRONT_INSIDE, rows);
+	packet->destination_ifindex = local ? local->ifindex : 0;
+	packet->flags |= PACKET_PLACED;
+	return false;
+}
+
 // May the packet be for a service? An answer is none, nor is a packet of a flow
 // that was answered; and a request is asked for its service first: every look by
 // a flow's own key is a cache miss.
-static __always_inline bool from_pod_asks(const struct packet *packet, const struct canal_flow *flow, enum service_rows rows)
+static __always_inline bool from_pod_asks(struct packet *packet, const struct canal_flow *flow, enum service_rows rows)
 {
 	if (packet_opens(packet))
-		return service_front(&packet->destination, packet->destination_port_be, packet->protocol, FRONT_INSIDE, rows);
+		return from_pod_asks_front(packet, rows);
 	return !flow || (packet->flags & PACKET_NEW && flow_is_original(flow, packet));
 }
 
 #if CANAL_FAMILY == 4
-// Is the pod's end of this connection a socket of its own? Once known, the flow
-// knows it: what comes for it is not passed on (vxlan_arrive.h).
+// Is the pod's end of this connection to elsewhere a socket of its own? Once known,
+// the flow knows it: what comes for it is not passed on (vxlan_arrive.h).
 static __always_inline bool from_pod_own(const struct __sk_buff *skb, const struct packet *packet, const struct canal_flow *flow)
 {
 	struct bpf_sock *socket;
 
 	if (packet->protocol != IPPROTO_TCP || (flow && flow_source_tcp(flow, packet) & TCP_OWN))
+		return false;
+	if (flow ? flow_destination_ifindex(flow, packet) : packet->destination_ifindex)
 		return false;
 	socket = skb->sk; // none behind what the pod forwards
 	if (socket)
@@ -101,7 +121,7 @@ static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *pac
 		return reason ? drop(skb, packet, reason) : TC_ACT_OK;
 	}
 	parse_key(packet);
-	flow = flow_find(packet);
+	flow = flow_find_judging(packet);
 	rows = flow && flow_destination_ifindex(flow, packet) ? SERVICE_EXACT : SERVICE_NODE;
 	if (config->flags & CONFIG_SERVICES && from_pod_asks(packet, flow, rows)) {
 		verdict = nat_request(skb, packet, rows);
@@ -117,7 +137,7 @@ static __always_inline int from_pod_ip(struct __sk_buff *skb, struct packet *pac
 	if (from_pod_own(skb, packet, flow))
 		packet->tcp_flags |= TCP_OWN;
 #endif
-	reason = track(skb, packet, flow, &found, HOOK_FROM_POD);
+	reason = track(skb, packet, config, flow, &found, HOOK_FROM_POD);
 	if (reason)
 		return drop(skb, packet, reason);
 	return from_pod_forward(skb, packet, config, &found);

@@ -6,11 +6,19 @@
 #include "parse.h"
 #include "vxlan_arrive.h"
 
+static __always_inline int from_uplink_edge(struct __sk_buff *skb, const struct canal_config *config)
+{
+	struct packet packet = { .now_s = clock_seconds() };
+
+	if (parse(skb, &packet) || edge_is_overlay(&packet, config))
+		return TC_ACT_UNSPEC;
+	return edge_arrive(skb, &packet, config->flags & CONFIG_SERVICES);
+}
+
 SEC("tc")
 int canal_from_upl(struct __sk_buff *skb)
 {
 	const struct canal_config *config = config_get();
-	struct packet packet = { .now_s = clock_seconds() };
 	int verdict;
 
 	if (!config)
@@ -20,7 +28,5 @@ int canal_from_upl(struct __sk_buff *skb)
 		return verdict;
 	if (!edge_on(config) || skb->protocol != bpf_htons(ETH_P_FAMILY))
 		return TC_ACT_UNSPEC;
-	if (parse(skb, &packet) || edge_is_overlay(&packet, config))
-		return TC_ACT_UNSPEC;
-	return edge_arrive(skb, &packet, config->flags & CONFIG_SERVICES);
+	return from_uplink_edge(skb, config);
 }

@@ -54,11 +54,18 @@ static __always_inline int overlay_send(struct __sk_buff *skb, const struct pack
 }
 #endif
 
-static __always_inline bool overlay_is_local(const struct FAMILY_STRUCT(addr) *address, bool pod)
+static __always_inline bool overlay_is_local(const struct FAMILY_STRUCT(addr) *address)
 {
-	const struct canal_local *local = bpf_map_lookup_elem(&CANAL_MAP(canal_local), address);
+	return bpf_map_lookup_elem(&CANAL_MAP(canal_local), address);
+}
 
-	return local && (!pod || local->ifindex);
+// Is the destination a pod of this node? The source is known to be none.
+static __always_inline bool overlay_place(struct packet *packet)
+{
+	packet->destination_ifindex = local_ifindex(&packet->destination, 0);
+	if (packet->destination_ifindex)
+		packet->flags |= PACKET_PLACED;
+	return packet->destination_ifindex;
 }
 
 // A packet of another node. 0: allowed, to found->out_ifindex; OVERLAY_STACK;
@@ -77,20 +84,20 @@ static __always_inline int overlay_judge(struct __sk_buff *skb, struct packet *p
 
 	if (!(packet->flags & OVERLAY_SPECIAL)) {
 		parse_key(packet);
-		flow = flow_find(packet);
+		flow = flow_find_judging(packet);
 		known = flow && flow_destination_ifindex(flow, packet) && !flow_source_ifindex(flow, packet);
 	}
 	if (packet->flags & PACKET_JOINED && !(known && flow_destination_tcp(flow, packet) & TCP_OWN))
 		return OVERLAY_STACK;
-	if (!known && overlay_is_local(&packet->source, false))
+	if (!known && overlay_is_local(&packet->source))
 		return DROP_OVERLAY_SOURCE;
 	if (packet->flags & OVERLAY_SPECIAL || !forward_fits(packet, config))
 		return OVERLAY_STACK;
 	if ((!flow || flow->flags & FLOW_STACK) && !packet_opens(packet))
 		return OVERLAY_STACK;
-	if (!known && !overlay_is_local(&packet->destination, true))
+	if (!known && !overlay_place(packet))
 		return OVERLAY_STACK;
-	reason = track(skb, packet, flow, found, HOOK_FROM_OVERLAY);
+	reason = track(skb, packet, config, flow, found, HOOK_FROM_OVERLAY);
 	if (reason)
 		return reason;
 	return found->flow_flags & FLOW_STACK || !found->out_ifindex ? OVERLAY_STACK : 0;

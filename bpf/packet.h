@@ -19,6 +19,7 @@ enum packet_flags {
 	PACKET_VIA_STACK = 2048,// seen on its way out of the host stack
 	PACKET_SERVICE = 4096,  // was sent to a service; its destination is the backend by now
 	PACKET_JOINED = 8192,   // of several, with a tunnel's mark (vxlan_arrive.h)
+	PACKET_PLACED = 16384,  // where both ends are was looked up, but the source's pod if the packet is a pod's
 };
 
 struct packet {
@@ -51,7 +52,7 @@ struct packet {
 #define TCP_SYN 2
 #define TCP_RST 4
 #define TCP_ACK 16
-// Ours, in the place of URG: sent by a TCP socket of the pod itself, not passed on by it.
+// Ours, in the place of URG: sent to elsewhere by a TCP socket of the pod itself, not passed on by it.
 #define TCP_OWN 32
 // What a flow keeps of those that a side has sent.
 #define TCP_KEPT (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_OWN)

@@ -38,13 +38,13 @@ static __always_inline struct canal_verdict *policy_verdict(__u64 rows, __u8 pro
 	return bpf_map_lookup_elem(&canal_rule, &key);
 }
 
-static __noinline int policy_count(__u64 rule, __u32 length)
+static __always_inline void policy_count(__u64 rule, __u32 length)
 {
 	struct canal_counter one = { .packets = 1, .bytes = length };
 	struct canal_counter *counter;
 
 	if (!rule)
-		return 0;
+		return;
 	counter = bpf_map_lookup_elem(&canal_rulestat, &rule);
 	if (counter) {
 		counter->packets++;
@@ -52,7 +52,6 @@ static __noinline int policy_count(__u64 rule, __u32 length)
 	} else if (bpf_map_update_elem(&canal_rulestat, &rule, &one, BPF_NOEXIST)) {
 		full_count(FULL_RULESTAT);
 	}
-	return 0;
 }
 
 // One pod's verdict on the packet, in one direction. 0: allowed.

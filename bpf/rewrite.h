@@ -99,6 +99,7 @@ static __noinline int rewrite_destination(struct __sk_buff *skb, struct packet *
 	if (rewrite_address(skb, ETH_HLEN, &packet->destination, &to->addr, true))
 		return DROP_NAT_FAILED;
 	packet->destination = to->addr;
+	packet->flags &= ~PACKET_PLACED;
 	packet->destination_port_be = to->port_be;
 	if (packet->protocol != ICMP_PROTOCOL)
 		packet->policy_port_be = to->port_be;
@@ -114,6 +115,7 @@ static __noinline int rewrite_source(struct __sk_buff *skb, struct packet *packe
 	if (rewrite_address(skb, ETH_HLEN, &packet->source, &to->addr, false))
 		return DROP_NAT_FAILED;
 	packet->source = to->addr;
+	packet->flags &= ~PACKET_PLACED;
 	packet->source_port_be = to->port_be;
 	return 0;
 }

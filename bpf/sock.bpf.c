@@ -176,11 +176,11 @@ static __always_inline bool sock_is_node(struct bpf_sock_addr *ctx, const struct
 static __always_inline const struct canal_front *sock_front(struct bpf_sock_addr *ctx, const struct canal_config *config,
 							     const struct FAMILY_STRUCT(canal_backend) *service, __u32 protocol)
 {
-	bool node = sock_is_node(ctx, config);
-	enum service_rows rows = node ? SERVICE_LOOPBACK : SERVICE_NODE;
+	bool loopback = service_is_loopback(&service->addr) && sock_is_node(ctx, config);
+	enum service_rows rows = loopback ? SERVICE_LOOPBACK : SERVICE_NODE;
 	const struct canal_front *front = service_front(&service->addr, service->port_be, protocol, FRONT_INSIDE, rows), *own;
 
-	if (!front || !node || !(front->flags & FRONT_NODE_APART))
+	if (!front || !(front->flags & FRONT_NODE_APART) || !sock_is_node(ctx, config))
 		return front;
 	own = service_front(&service->addr, service->port_be, protocol, FRONT_NODE, rows);
 	return own ? own : front; // read between two writes

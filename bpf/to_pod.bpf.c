@@ -6,7 +6,7 @@
 #include "parse.h"
 #include "track.h"
 
-static __always_inline int to_pod_ip(struct __sk_buff *skb, struct packet *packet, bool services)
+static __always_inline int to_pod_ip(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config)
 {
 	struct decision found = {};
 	int reason = parse(skb, packet);
@@ -21,14 +21,14 @@ static __always_inline int to_pod_ip(struct __sk_buff *skb, struct packet *packe
 			reason = icmp_related(skb, packet);
 		if (!reason && !(packet->flags & PACKET_FROM_HOST) && packet->destination_ifindex != skb->ifindex)
 			reason = DROP_ICMP_UNRELATED;
-		if (!reason && services)
+		if (!reason && config->flags & CONFIG_SERVICES)
 			reason = nat_error_answer(skb, packet);
 	} else if (packet->flags & PACKET_ICMP_ROUTING) {
 		if (!(packet->flags & PACKET_FROM_HOST))
 			reason = DROP_ICMP_UNRELATED;
 	} else {
 		parse_key(packet);
-		reason = track(skb, packet, flow_find(packet), &found, HOOK_TO_POD);
+		reason = track(skb, packet, config, flow_find(packet), &found, HOOK_TO_POD);
 		if (!reason && nat_answers(packet, found.flow_flags))
 			reason = nat_answer(skb, packet);
 	}
@@ -60,5 +60,5 @@ int canal_to_pod(struct __sk_buff *skb)
 		return drop(skb, &packet, DROP_NO_ENDPOINT);
 	if (from_host && endpoint->flags & ENDPOINT_HOST_ALLOWED)
 		packet.flags |= PACKET_FROM_HOST;
-	return to_pod_ip(skb, &packet, config->flags & CONFIG_SERVICES);
+	return to_pod_ip(skb, &packet, config);
 }

@@ -66,7 +66,7 @@ static __always_inline int track_source(const struct __sk_buff *skb, const struc
 }
 
 // Who is at both ends, and may the source claim to be it?
-static __noinline int track_ends(struct __sk_buff *skb, struct packet *packet, __u32 config_flags, enum track_hook hook)
+static __always_inline int track_ends(struct __sk_buff *skb, struct packet *packet, __u32 config_flags, enum track_hook hook)
 {
 	const struct canal_local *local;
 	int reason;
@@ -76,7 +76,7 @@ static __noinline int track_ends(struct __sk_buff *skb, struct packet *packet, _
 		if (reason)
 			return reason;
 		packet->source_ifindex = skb->ifindex;
-	} else {
+	} else if (!(packet->flags & PACKET_PLACED)) {
 		packet->source_ifindex = local_ifindex(&packet->source, 0);
 	}
 	if (hook == HOOK_TO_POD) {
@@ -88,6 +88,8 @@ static __noinline int track_ends(struct __sk_buff *skb, struct packet *packet, _
 			return DROP_SPOOFED;
 		return 0;
 	}
+	if (packet->flags & PACKET_PLACED)
+		return 0;
 	local = bpf_map_lookup_elem(&CANAL_MAP(canal_local), &packet->destination);
 	if (local) {
 		packet->destination_ifindex = local->ifindex;
@@ -182,13 +184,9 @@ static __noinline int track_slow(struct __sk_buff *skb, struct packet *packet, s
 
 // 0: allowed, with *decision filled; or a drop reason. flow: what flow_find says
 // of the packet.
-static __always_inline int track(struct __sk_buff *skb, struct packet *packet, struct canal_flow *flow,
-				 struct decision *decision, enum track_hook hook)
+static __always_inline int track(struct __sk_buff *skb, struct packet *packet, const struct canal_config *config,
+				 struct canal_flow *flow, struct decision *decision, enum track_hook hook)
 {
-	const struct canal_config *config = config_get();
-
-	if (!config)
-		return DROP_CONFIG;
 	if (likely(flow && flow->epoch == config->epoch && !(flow->flags & FLOW_DEAD) &&
 		   track_ends_agree(skb, flow, packet, hook))) {
 		decision->flow_flags = flow->flags;
