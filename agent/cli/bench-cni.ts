@@ -34,7 +34,7 @@ async function runCni(flags: { readonly pods: number; readonly together: number;
 }
 
 function line({ contender, verb, wall, wallP99, cpu, cpuP99 }: CniFigure): string {
-  const most = contender === 'canal' && verb !== 'together' ? MOST_CPU[verb] : undefined;
+  const most = contender === 'canal' && (verb === 'ADD' || verb === 'DEL') ? MOST_CPU[verb] : undefined;
   const judged = most === undefined ? '' : `  ${cpu <= most ? 'reached' : 'MISSED'}: CPU at most ${most}`;
   return `${contender.padEnd(10)}${verb.padEnd(10)}${[wall, wallP99, cpu, cpuP99].map((value) => value.toFixed(1).padStart(9)).join('')}${judged}`;
 }

@@ -37,6 +37,7 @@ const LOOK_MS = 250;
 const QUIET_MS = 2000;
 
 const hookText = ({ ifindex, egress }: AttachmentKey): string => `${ifindex} ${egress ? 'egress' : 'ingress'}`;
+const deviceOf = (hook: string): number => Number.parseInt(hook, 10);
 const keyOf = ({ ifindex, egress }: CanalAttachment): AttachmentKey => ({ ifindex, egress: egress !== 0 });
 const linksOf = (found: readonly CanalAttachment[]): [string, number][] => found.filter(({ tcx }) => tcx !== 0).map((link) => [hookText(keyOf(link)), link.progId]);
 
@@ -52,8 +53,10 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
   /** Our tcx links as they were found last: program's id by hook. */
   #links = new Map<string, number>();
   #lookedAtMs = 0;
-  /** Filters that are to become links: devices by ifindex. */
-  readonly #filters = new Map<number, string>();
+  /** Filters that are to become links, by ifindex. */
+  readonly #filters = new Map<number, { readonly device: string; readonly program: string }>();
+  /** Pins of devices that are gone have been removed since the first of these was noted. */
+  #cleared = false;
   /** The hook where that is under way. */
   #upgrading: string | undefined;
   #attachedAtMs = -Infinity;
@@ -84,14 +87,14 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     const there = [...devices].filter((ifindex) => names.has(ifindex));
     const all = this.attached(there);
     this.rememberBare(there, all);
-    for (const hook of this.#links.keys()) if (devices.has(Number.parseInt(hook, 10))) this.#links.delete(hook);
+    for (const hook of this.#links.keys()) if (devices.has(deviceOf(hook))) this.#links.delete(hook);
     for (const [hook, progId] of linksOf(all)) this.#links.set(hook, progId);
     for (const found of all) {
       const key = keyOf(found);
       const program = this.programOf(found);
       const text = this.keyText(key);
       const row = { ...key, device: names.get(found.ifindex) ?? '', program };
-      if (found.tcx === 0) this.#noteFilter(key, row.device);
+      if (found.tcx === 0) this.#noteFilter(row);
       // Two programs of ours at one hook are one too many, whatever they are.
       const two = rows.has(text) && text !== this.#upgrading;
       rows.set(text, { key, row: two ? { ...row, program: `${program}#two` } : row });
@@ -118,13 +121,14 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     const nowMs = performance.now();
     if (nowMs - this.#lookedAtMs < LOOK_MS) return false;
     this.#lookedAtMs = nowMs;
-    const before = this.#links;
     const doubtful = this.#doubtful;
     this.#doubtful = false;
-    if (before.size === 0) return doubtful;
-    const devices = new Set([...before.keys()].map((hook) => Number.parseInt(hook, 10)));
-    this.#links = new Map(linksOf(this.attached([...devices], 'links')));
-    return doubtful || this.#links.size !== before.size || [...before].some(([hook, progId]) => this.#links.get(hook) !== progId);
+    // Those of a device that has gone went with it, and of that there is a notice.
+    const names = this.names();
+    const before = [...this.#links].filter(([hook]) => names.has(deviceOf(hook)));
+    if (before.length === 0) return doubtful;
+    this.#links = new Map(linksOf(this.attached(before.map(([hook]) => deviceOf(hook)), 'links')));
+    return doubtful || before.some(([hook, progId]) => this.#links.get(hook) !== progId);
   }
 
   /**
@@ -135,11 +139,12 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     if (performance.now() - this.#attachedAtMs < quietMs) return false;
     const [next] = this.#filters;
     if (next === undefined) return false;
-    const [ifindex, device] = next;
+    const [ifindex, { device, program }] = next;
     this.#filters.delete(ifindex);
-    if (this.names().get(ifindex) !== device) return true;
-    this.removeOrphanPins();
-    await this.#upgrade({ ifindex, egress: false }, device);
+    if (!this.#cleared) this.removeOrphanPins();
+    this.#cleared = true;
+    // A device that has gone, and an older version of a program, are the next apply's business.
+    if (this.names().get(ifindex) === device && this.options.programs.includes(program)) await this.#upgrade({ ifindex, egress: false }, device, program);
     return true;
   }
 
@@ -172,21 +177,20 @@ export class AttachmentTable implements Table<AttachmentKey, AttachmentRow> {
     native('canal_attach', this.subject(key), key.ifindex, fd, Number(key.egress), Number(tcx), this.pin(row.device, key));
     this.writes.add(this.name, 1);
     if (before.some((found) => (found.tcx !== 0) !== tcx)) this.detach(key, row.device, !tcx);
-    if (!tcx) this.#noteFilter(key, row.device);
+    if (!tcx) this.#noteFilter(row);
   }
 
   #later(key: AttachmentKey, device: string): boolean {
     return !key.egress && this.options.tcxLater?.(device) === true;
   }
 
-  #noteFilter(key: AttachmentKey, device: string): void {
-    if (this.#later(key, device)) this.#filters.set(key.ifindex, device);
+  #noteFilter({ device, program, ...key }: AttachmentRow): void {
+    if (!this.#later(key, device)) return;
+    this.#cleared &&= this.#filters.size > 0;
+    this.#filters.set(key.ifindex, { device, program });
   }
 
-  async #upgrade(key: AttachmentKey, device: string): Promise<void> {
-    const found = this.attached([key.ifindex]).find((each) => each.egress === 0 && each.tcx === 0);
-    const program = this.options.programs.find((name) => found !== undefined && this.options.program(name).id === found.progId);
-    if (program === undefined) return; // gone, or another version: the next apply's business
+  async #upgrade(key: AttachmentKey, device: string, program: string): Promise<void> {
     const { fd, id } = this.options.program(program);
     const at = [this.subject(key), key.ifindex] as const;
     const pin = this.pin(device, key);

@@ -150,6 +150,16 @@ describe('attachments', () => {
       expect(table.linksChanged()).toBe(false);
     });
 
+    it('go with their device, which is no reason to look', async () => {
+      run('ip link add at-tmp type veth peer name at-tmp2');
+      const { key, row: desired } = row('at-tmp', false, 'canal_from_pod');
+      const going = new AttachmentTable({ programs: PROGRAMS, program: (name) => object.program(name), linkDir: `${pinDir}/links`, tcx: () => false, tcxLater: hasTcx }, writes);
+      succeed(going.upsert([{ key, row: desired }]));
+      expect(await going.upgradeNext(0)).toBe(hasTcx());
+      run('ip link del at-tmp');
+      expect(going.linksChanged()).toBe(false);
+    });
+
     it('are the same rows before, meanwhile and after', async () => {
       const listed = () => [...table.list()].map(([text, { row: { program } }]) => [text, program]);
       const before = listed();

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { systemClock } from '../../base/clock.js';
 import { createLogger } from '../../base/log.js';
 import { EndpointStore } from '../../cni/endpoint-store.js';
@@ -17,7 +17,7 @@ export interface CniOrder extends ScaleOrder {
   readonly directory: string;
 }
 
-/** A node with the agent's CNI service, in namespaces of its own. Says `ready`; ends with its input. */
+/** A node with the agent's CNI service, in namespaces of its own. Says `ready`, and the same to each line, when all hooks have been moved that wait for it; ends with its input. */
 async function main(order: CniOrder): Promise<void> {
   const lines = ['link set lo up', 'link add uplink type veth peer name far', `addr add ${nodeAddress(0)}/16 dev uplink`, 'link set uplink up', 'link set far up'];
   execFileSync('ip', ['-batch', '-'], { input: lines.join('\n') });
@@ -35,7 +35,10 @@ async function main(order: CniOrder): Promise<void> {
     { socket: join(order.directory, 'cni.sock'), queue: join(order.directory, 'queue'), addressDirectories: [], resultCache: join(order.directory, 'results') },
   );
   process.stdout.write('ready\n');
-  await once(process.stdin.resume(), 'end');
+  for await (const line of createInterface({ input: process.stdin })) {
+    while (await node.kernel.upgradeHook(0));
+    process.stdout.write(`ready ${line}\n`);
+  }
   await cni.close();
   await node.close();
 }

@@ -1,4 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,8 +14,8 @@ export const CNI_CONTENDERS: readonly CniContender[] = ['nothing', 'canal', 'ptp
 
 export interface CniFigure {
   readonly contender: CniContender;
-  /** `together`: all ADDs at once, one figure for all of them. */
-  readonly verb: 'ADD' | 'DEL' | 'together';
+  /** `together`: all ADDs at once, one figure for all of them; `later`: what canal does for an ADD once no pod has come for a while (daemon/hook-upgrade.ts). */
+  readonly verb: 'ADD' | 'later' | 'DEL' | 'together';
   /** Milliseconds: median and 99th of a hundred. */
   readonly wall: number;
   readonly wallP99: number;
@@ -50,11 +51,17 @@ export async function measureCni(options: CniOptions): Promise<readonly CniFigur
     const figures: CniFigure[] = [];
     const add = new Map(CNI_CONTENDERS.map((contender) => [contender, [] as Taken[]]));
     const del = new Map(CNI_CONTENDERS.map((contender) => [contender, [] as Taken[]]));
+    const later: Taken[] = [];
     for (let i = 0; i < options.pods; i++) {
       for (const contender of CNI_CONTENDERS) add.get(contender)!.push(await bench.measured(contender, 'ADD', [i]));
+      later.push(await bench.later());
       for (const contender of CNI_CONTENDERS) del.get(contender)!.push(await bench.measured(contender, 'DEL', [i]));
     }
-    for (const contender of CNI_CONTENDERS) figures.push(figureOf(contender, 'ADD', add.get(contender)!), figureOf(contender, 'DEL', del.get(contender)!));
+    for (const contender of CNI_CONTENDERS) {
+      figures.push(figureOf(contender, 'ADD', add.get(contender)!));
+      if (contender === 'canal') figures.push(figureOf(contender, 'later', later));
+      figures.push(figureOf(contender, 'DEL', del.get(contender)!));
+    }
     const all = Array.from({ length: options.together }, (_, i) => i);
     for (const contender of options.together === 0 ? [] : CNI_CONTENDERS) {
       figures.push(figureOf(contender, 'together', [await bench.measured(contender, 'ADD', all)]));
@@ -121,6 +128,21 @@ class CniBench {
     const wallMs = performance.now() - startMs;
     if (contender === 'canal') await sleep(AFTER_MS);
     return { wallMs, cpuMs: (this.#cpuUs(contender) - before) / 1000 };
+  }
+
+  /** Has the agent do at once what it would do when no pod has come for a while. */
+  async later(): Promise<Taken> {
+    const before = usedUs(join(this.cgroup, AGENT));
+    const startMs = performance.now();
+    const over = new AbortController();
+    const gone = once(this.agent, 'exit', over).then(() => {
+      throw new CanalError('KERNEL', 'the agent of the measurement has ended');
+    });
+    const done = once(this.agent.stdout!, 'data', over);
+    this.agent.stdin!.write('later\n');
+    await Promise.race([done, gone]).finally(() => over.abort());
+    await gone.catch(() => undefined);
+    return { wallMs: performance.now() - startMs, cpuMs: (usedUs(join(this.cgroup, AGENT)) - before) / 1000 };
   }
 
   async close(): Promise<void> {
