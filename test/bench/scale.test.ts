@@ -14,7 +14,7 @@ describe('canal bench scale', () => {
     const directory = mkdtempSync(join(tmpdir(), 'canal-scale-'));
     try {
       const file = join(directory, 'scale.json');
-      const args = ['build/agent/cli/main.js', 'bench', '--json', file, '--charts', directory, 'scale', '--scenarios', 'small,growth-tiny', '--changes', '6', '--seconds', '1'];
+      const args = ['build/agent/cli/main.js', 'bench', '--json', file, '--charts', directory, 'scale', '--scenarios', 'small,growth-tiny', '--changes', '5', '--seconds', '1'];
       const { stdout: table } = await promisify(execFile)(process.execPath, args);
       const { rows } = JSON.parse(readFileSync(file, 'utf8')) as Result;
       const metrics = ['start', 'maps', 'remote-label', 'local-label', 'policy', 'endpoint-slice', 'node', 'pod-add', 'events-cpu', 'idle-cpu', 'restart', 'restart-writes'];

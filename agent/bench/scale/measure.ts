@@ -39,6 +39,7 @@ export async function measureNode(order: ScaleOrder): Promise<readonly ScaleFigu
   if (size.policies > 0) await each('policy', (n) => cluster.policy((n * 7919) % size.policies, ++turn));
   if (size.services > 0) await each('endpoint-slice', (n) => cluster.slice((n * 7919) % size.services, ++turn));
   await each('node', (n) => (n % 2 === 0 ? cluster.node(size.nodes + n) : cluster.nodeGone(size.nodes + n - 1)));
+  if (order.changes % 2 === 1) cluster.nodeGone(size.nodes + order.changes - 1); // the last has come, too: the next start knows none of them
   figures.push(await podAdds(node));
   figures.push(...(await events(node)));
   figures.push(await idle(node));
