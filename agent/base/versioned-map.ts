@@ -91,9 +91,13 @@ export class VersionedMap<K, V> implements ReadonlyMap<K, V> {
     return way;
   }
 
+  /** What a version had that the newest, one step away, may have otherwise: as mostly, and nothing must be looked up for it. */
+  static oneStep<K, V>(a: VersionedMap<K, V>, b: VersionedMap<K, V>): ReadonlyMap<K, V | undefined> | undefined {
+    return a.#towards === b && b.#rows !== undefined ? a.#different : undefined;
+  }
+
   /** Keys that may differ between two versions; undefined where they do not come from one another. */
   static keysBetween<K, V>(a: VersionedMap<K, V>, b: VersionedMap<K, V>): Iterable<K> | undefined {
-    if (a.#towards === b) return a.#different.keys(); // one step, as mostly
     const path = new Map<VersionedMap<K, V>, number>();
     for (let at: VersionedMap<K, V> | undefined = a; at !== undefined; at = at.#towards) path.set(at, path.size);
     const keys = new Set<K>();
@@ -137,6 +141,11 @@ export class MapEditor<K, V> {
     if (was !== value) this.#write(key, was, value);
   }
 
+  /** The same of a key that is not there. */
+  add(key: K, value: V): void {
+    this.#write(key, undefined, value);
+  }
+
   delete(key: K): boolean {
     const was = this.get(key);
     if (was !== undefined) this.#write(key, was, undefined);
@@ -168,14 +177,26 @@ export type Change<K, V> = readonly [key: K, before: V | undefined, now: V | und
 /** Keys whose values are not the same object in both. Costs the changes between versions of one map, and looks through both maps otherwise. */
 export function* changesBetween<K, V>(before: ReadonlyMap<K, V>, now: ReadonlyMap<K, V>): Generator<Change<K, V>> {
   if (before === now) return;
-  const related = before instanceof VersionedMap && now instanceof VersionedMap;
-  const keys = related ? VersionedMap.keysBetween(before as VersionedMap<K, V>, now as VersionedMap<K, V>) : undefined;
+  if (!(before instanceof VersionedMap && now instanceof VersionedMap)) {
+    yield* compare(before, now);
+    return;
+  }
+  const [older, newer] = [before as VersionedMap<K, V>, now as VersionedMap<K, V>];
+  const had = VersionedMap.oneStep(older, newer);
+  if (had !== undefined) {
+    for (const [key, was] of had) {
+      const is = newer.get(key);
+      if (was !== is) yield [key, was, is];
+    }
+    return;
+  }
+  const keys = VersionedMap.keysBetween(older, newer);
   if (keys === undefined) {
     yield* compare(before, now);
     return;
   }
   for (const key of keys) {
-    const [was, is] = [before.get(key), now.get(key)];
+    const [was, is] = [older.get(key), newer.get(key)];
     if (was !== is) yield [key, was, is];
   }
 }

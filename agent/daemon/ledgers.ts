@@ -1,4 +1,5 @@
 import { liveText } from '../compile/services/rows.js';
+import type { TableKey } from '../kernel/policy-tables.js';
 import { Ledger } from '../reconcile/ledger.js';
 import { entryJudges, placeJudges, prefixGroup, type PolicyLedgers } from './judges.js';
 import type { KernelTables } from './node-kernel.js';
@@ -24,7 +25,7 @@ export function createLedgers(t: KernelTables) {
     rules: new Ledger(t.rules, { provides: (key) => [`rows:${key.rows}`] }),
     tables: new Ledger(t.tables, {
       provides: (key) => (key.classId === 0n ? [`table:${key.table}`] : [`table:${key.table}`, `class:${key.classId}`]),
-      refers: (_key, rows) => [`rows:${rows}`],
+      refers: entryRefers(),
       group: (key) => key.classId,
       judges: (rows) => entryJudges(policy(), rows),
     }),
@@ -44,6 +45,15 @@ export function createLedgers(t: KernelTables) {
     sockets: new Ledger(t.sockets),
   } as const;
   return ledgers;
+}
+
+/** Entries come table by table, and most of those that come together point at the same rows: their token is made once. */
+function entryRefers(): (key: TableKey, rows: bigint) => readonly string[] {
+  let [last, tokens]: readonly [bigint, readonly string[]] = [0n, ['rows:0']];
+  return (_key, rows) => {
+    if (rows !== last) [last, tokens] = [rows, [`rows:${rows}`]];
+    return tokens;
+  };
 }
 
 export type Ledgers = ReturnType<typeof createLedgers>;

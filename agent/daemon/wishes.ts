@@ -101,8 +101,9 @@ export class Wishes {
     const before = this.#policy;
     const none = new Map<never, never>();
     follow(rules, before?.rows, policy.rows, ruleRows);
-    if (before === undefined) tables.want([...policy.tables].flatMap(([table, now]) => [...entries(table, none, now).put]));
-    else for (const [table, was, is] of changesBetween(before.tables, policy.tables)) tables.patch(...arrays(entries(table, was ?? none, is ?? none)));
+    const entries = new EntryChanges();
+    if (before === undefined) tables.want([...policy.tables].flatMap(([table, now]) => [...entries.of(table, none, now).put]));
+    else for (const [table, was, is] of changesBetween(before.tables, policy.tables)) tables.patch(...arrays(entries.of(table, was ?? none, is ?? none)));
     follow(peers, before?.peers, policy.peers, (_text, { address, classId }) => [{ key: address, row: classId }].filter(this.#loaded));
     follow(cidrs, before?.cidrs, policy.cidrs, (_text, { cidr, classId }) => [{ key: cidr, row: classId }].filter(this.#loaded));
     this.#policy = policy;
@@ -150,14 +151,26 @@ interface Entries {
   readonly gone: TableKey[];
 }
 
-/** What is other in a table's entries. */
-function entries(table: bigint, before: ReadonlyMap<bigint, bigint>, now: ReadonlyMap<bigint, bigint>): Entries {
-  const changes: Entries = { put: [], gone: [] };
-  for (const [classId, , rows] of changesBetween(before, now)) {
-    if (rows === undefined) changes.gone.push({ table, classId });
-    else changes.put.push({ key: { table, classId }, row: rows });
+/** What is other in tables' entries. A class may be new to hundreds of tables: its id is made a text once. */
+class EntryChanges {
+  readonly #texts = new Map<bigint, string>();
+
+  of(table: bigint, before: ReadonlyMap<bigint, bigint>, now: ReadonlyMap<bigint, bigint>): Entries {
+    const changes: Entries = { put: [], gone: [] };
+    const tableText = `${table}/`;
+    for (const [classId, , rows] of changesBetween(before, now)) {
+      const key = { table, classId, text: tableText + this.#text(classId) };
+      if (rows === undefined) changes.gone.push(key);
+      else changes.put.push({ key, row: rows });
+    }
+    return changes;
   }
-  return changes;
+
+  #text(classId: bigint): string {
+    let text = this.#texts.get(classId);
+    if (text === undefined) this.#texts.set(classId, (text = String(classId)));
+    return text;
+  }
 }
 
 const arrays = ({ put, gone }: Entries): [Keyed<TableKey, bigint>[], TableKey[]] => [put, gone];

@@ -52,7 +52,11 @@ export const cidrKeys = {
 export interface TableKey {
   readonly table: bigint;
   readonly classId: bigint;
+  /** Its canonical text, where whoever made it has it at hand. */
+  readonly text?: string;
 }
+
+export const tableKeyText = ({ table, classId, text }: TableKey): string => text ?? `${table}/${classId}`;
 
 /** canal_table: (table, class) -> rows id. */
 export type DecisionTable = MapTable<TableKey, bigint, CanalTableKey, bigint>;
@@ -61,7 +65,7 @@ export function decisionTable(source: MapSource): DecisionTable {
   return new MapTable(
     {
       name: 'canal_table',
-      keyText: (key) => `${key.table}/${key.classId}`,
+      keyText: tableKeyText,
       equal: (a, b) => a === b,
       familyOf: () => 4,
       encodeKey: (key) => key,

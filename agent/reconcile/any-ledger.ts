@@ -35,6 +35,8 @@ export interface AnyLedger {
   wants(token: string): boolean;
   /** Whether a row in the kernel refers to it. */
   refersNow(token: string): boolean;
+  /** Whether whatever it does may: nothing is asked then. */
+  readonly alwaysJudges: boolean;
   /** Whether doing this may change a verdict. */
   judges(keys: readonly string[], verb: 'upsert' | 'remove'): boolean;
   settle(): void;

@@ -2,7 +2,7 @@ import type { AnyLedger, Cause } from './any-ledger.js';
 import { failedAgain, type Failure } from './backoff.js';
 import { diff, diffOf, verbFor, type Changes, type Keyed, type Rows } from './diff.js';
 import { KnownRows } from './known-rows.js';
-import type { Relations } from './relations.js';
+import type { Relations, RowChange } from './relations.js';
 import type { Table, ToldRow } from './table.js';
 import { TokenCounts } from './token-counts.js';
 
@@ -47,6 +47,10 @@ export class Ledger<Key, Row> implements AnyLedger {
 
   get shared(): boolean {
     return this.relations.provides !== undefined && this.relations.countsNoUse !== true;
+  }
+
+  get alwaysJudges(): boolean {
+    return this.relations.judges === undefined;
   }
 
   get size(): number | undefined {
@@ -128,6 +132,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   changes(): Changes {
     if (this.#suspects?.size === 0 && this.#known.fresh) return NOTHING;
     const changes = this.#ranked(this.#differences());
+    if (this.#suspects?.size === changes.put.length + changes.gone.length) return changes; // all that were suspected are different
     this.#suspects = new Set(changes.put);
     for (const key of changes.gone) this.#suspects.add(key);
     return changes;
@@ -147,7 +152,7 @@ export class Ledger<Key, Row> implements AnyLedger {
   }
 
   cause(key: string, verb: 'upsert' | 'remove'): Cause {
-    if (this.#settled === undefined || this.#pending.has(key) || this.#patched.has(key)) return 'wanted';
+    if (this.#settled === undefined || this.#patched.has(key) || this.#pending.has(key)) return 'wanted';
     const before = this.#settled.get(key);
     if (verb === 'remove') return before === undefined ? 'mended' : 'wanted';
     const now = this.#desired.get(key);
@@ -217,7 +222,7 @@ export class Ledger<Key, Row> implements AnyLedger {
     const actual = this.#actual;
     return this.relations.judges(keys.map((text) => {
       const wanted = verb === 'upsert' ? this.#desired.get(text) : undefined;
-      return { key: (wanted ?? actual!.get(text)!).key, get before() { return actual?.get(text)?.row; }, after: wanted?.row };
+      return new LookedUp((wanted ?? actual!.get(text)!).key, wanted?.row, actual, text);
     }));
   }
 
@@ -267,9 +272,23 @@ export class Ledger<Key, Row> implements AnyLedger {
         this.#failures.set(key, failedAgain(same ? before : undefined, error, wish?.row, nowMs));
         return;
       }
-      this.#failures.delete(key);
+      if (this.#failures.size > 0) this.#failures.delete(key);
       this.#suspects?.delete(key);
       this.#known.store(key, wish);
     });
+  }
+}
+
+/** What was there before is looked up if it is asked for. */
+class LookedUp<Key, Row> implements RowChange<Key, Row> {
+  constructor(
+    readonly key: Key,
+    readonly after: Row | undefined,
+    private readonly actual: Rows<Key, Row> | undefined,
+    private readonly text: string,
+  ) {}
+
+  get before(): Row | undefined {
+    return this.actual?.get(this.text)?.row;
   }
 }

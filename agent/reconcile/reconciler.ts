@@ -61,7 +61,7 @@ export class Reconciler {
     const order = prune ? this.order : this.order.filter((phase) => phase.verb === 'upsert' && phase.rows !== 'changed');
     const phases = plan(run.changes(), order, (table, key) => this.#ledgers.get(table)!.has(key));
     phases.forEach((planned, i) => {
-      run.phase(planned);
+      run.phase(planned, phases.slice(i + 1));
       if (planned.phase.judged && !phases.slice(i + 1).some((later) => later.phase.judged)) run.settleEpoch();
     });
     run.settleEpoch();
@@ -99,11 +99,12 @@ class Run {
     return all;
   }
 
-  phase({ phase, keys }: PlannedPhase): void {
+  /** @param later what this apply comes to next */
+  phase({ phase, keys }: PlannedPhase, later: readonly PlannedPhase[]): void {
     const ledger = this.ledgers.get(phase.table)!;
     const due = phase.verb === 'upsert' ? this.#writable(ledger, keys) : this.#removable(ledger, keys);
     if (due.length === 0) return;
-    if (phase.judged && ledger.judges(due, phase.verb) && !this.#openEpoch()) {
+    if (phase.judged && !this.#judged && (this.#opensAnyway(later) || ledger.judges(due, phase.verb)) && !this.#openEpoch()) {
       this.#miss(ledger, due, phase.verb);
       return;
     }
@@ -112,7 +113,7 @@ class Run {
     }
     if (phase.verb === 'upsert') ledger.upsert(due, this.nowMs);
     else ledger.remove(due, this.nowMs);
-    const failed = due.filter((key) => ledger.failures.has(key));
+    const failed = ledger.failures.size === 0 ? [] : due.filter((key) => ledger.failures.has(key));
     this.#miss(ledger, failed, phase.verb);
     this.#count(phase.table, due.length - failed.length);
   }
@@ -144,7 +145,16 @@ class Run {
     return { writes, mended: this.#mended, troubles: this.#troubles, blocked: this.#blocked, judged: this.#judged, retryAtMs };
   }
 
-  #writable(ledger: AnyLedger, keys: readonly string[]): string[] {
+  /** Then whether it must open now need not be found out, which for a pod that comes means looking at thousands of entries. */
+  #opensAnyway(later: readonly PlannedPhase[]): boolean {
+    return later.some(({ phase, keys }) => {
+      const ledger = this.ledgers.get(phase.table)!;
+      return phase.judged && ledger.alwaysJudges && keys.some((key) => !ledger.resting(key, phase.verb, this.nowMs));
+    });
+  }
+
+  #writable(ledger: AnyLedger, keys: readonly string[]): readonly string[] {
+    if (this.#missing.size === 0 && ledger.failures.size === 0) return keys;
     return keys.filter((key) => {
       const blocked = this.#missing.size > 0 && blockedBy(ledger.refers(key), this.#missing) !== undefined;
       if (blocked) this.#blocked++;

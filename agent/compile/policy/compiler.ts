@@ -32,7 +32,7 @@ export class PolicyCompiler {
     this.#choose(chosen);
     const { peers, cidrs, added, gone } = this.#classifier.sync(snapshot, facts, specs);
     for (const { id } of gone) this.#classes.delete(id);
-    for (const { id, text } of added) this.#classes.set(id, text);
+    for (const { peer: { id, text } } of added) this.#classes.set(id, text);
     const filled = this.#filler.sync(specs, { added, gone });
     return { ...filled, peers, cidrs, endpoints: this.#endpoints.version(), classes: this.#classes.version() };
   }

@@ -11,6 +11,18 @@ export interface PeerClass {
   readonly answers: readonly Answers[];
 }
 
+/** Classes that are in use and were not at the last call, and those that are no more; never class 0. */
+export interface ClassChanges {
+  readonly added: readonly AddedClass[];
+  readonly gone: readonly PeerClass[];
+}
+
+export interface AddedClass {
+  readonly peer: PeerClass;
+  /** That somebody in it was in at the last call: mostly they differ in an atom or two, and most tables tell both the same. */
+  readonly origin: PeerClass | undefined;
+}
+
 /** Interns classes by text, and counts who is in them. */
 export class ClassPool {
   readonly #classes = new Map<string, PeerClass>();
@@ -18,6 +30,8 @@ export class ClassPool {
   readonly #uses = new Map<PeerClass, number>();
   /** Classes whose uses have changed since the last `take`, with whether they were in use then. */
   #touched = new Map<PeerClass, boolean>();
+  /** Of these, the class that the first one who came was in. */
+  #origins = new Map<PeerClass, PeerClass>();
 
   of(sets: readonly (readonly Atom[])[]): PeerClass {
     const distinct = new Map(sets.map((atoms) => [setText(atoms), atoms]));
@@ -42,21 +56,33 @@ export class ClassPool {
     return peer;
   }
 
-  /** One address or prefix more in the class, or one less. */
-  count(peer: PeerClass, step: 1 | -1): void {
+  /** An address or prefix is in another class now; undefined: in none, it has no row. */
+  move(from: PeerClass | undefined, to: PeerClass | undefined): void {
+    if (from !== undefined) this.#count(from, -1);
+    if (to === undefined) return;
+    this.#count(to, 1);
+    if (from !== undefined && this.#touched.get(to) === false && !this.#origins.has(to)) this.#origins.set(to, from);
+  }
+
+  /** Classes that came into use since the last call, and that are in use no more. Forgets those. */
+  take(): ClassChanges {
+    const changed = [...this.#touched].filter(([peer, before]) => before !== this.#uses.has(peer));
+    for (const peer of this.#touched.keys()) if (!this.#uses.has(peer)) this.#classes.delete(peer.text);
+    const origins = this.#origins;
+    this.#touched = new Map();
+    this.#origins = new Map();
+    return {
+      added: changed.filter(([, before]) => !before).map(([peer]) => ({ peer, origin: origins.get(peer) })),
+      gone: changed.filter(([, before]) => before).map(([peer]) => peer),
+    };
+  }
+
+  #count(peer: PeerClass, step: 1 | -1): void {
     if (peer.id === 0n) return;
     const before = this.#uses.get(peer) ?? 0;
     if (!this.#touched.has(peer)) this.#touched.set(peer, before > 0);
     if (before + step === 0) this.#uses.delete(peer);
     else this.#uses.set(peer, before + step);
-  }
-
-  /** Classes that came into use since the last call, and that are in use no more. Forgets those. */
-  take(): { readonly added: readonly PeerClass[]; readonly gone: readonly PeerClass[] } {
-    const changed = [...this.#touched].filter(([peer, before]) => before !== this.#uses.has(peer));
-    for (const peer of this.#touched.keys()) if (!this.#uses.has(peer)) this.#classes.delete(peer.text);
-    this.#touched = new Map();
-    return { added: changed.filter(([, before]) => !before).map(([peer]) => peer), gone: changed.filter(([, before]) => before).map(([peer]) => peer) };
   }
 }
 

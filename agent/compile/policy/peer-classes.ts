@@ -7,17 +7,14 @@ import { Asked } from './asked.js';
 import { type Atom, type AtomPool, type PodsAtom, portQuery } from './atoms.js';
 import { Owners, PodKinds, type PodKind } from './live-pods.js';
 import { Membership } from './membership.js';
-import { ClassPool, type PeerClass } from './peer-class.js';
+import { type ClassChanges, ClassPool, type PeerClass } from './peer-class.js';
 import { type Prefix, PrefixTable } from './prefixes.js';
 import type { SpecChanges } from './spec-counts.js';
 
 /** Which address is in which class. */
-export interface Classified {
+export interface Classified extends ClassChanges {
   readonly peers: PolicyState['peers'];
   readonly cidrs: PolicyState['cidrs'];
-  /** Classes in use that were not at the last call, and those that are no more; never class 0. */
-  readonly added: readonly PeerClass[];
-  readonly gone: readonly PeerClass[];
 }
 
 type PeerRow = { readonly address: IpAddress; readonly classId: bigint };
@@ -80,8 +77,7 @@ export class Classifier {
   #put(text: string, address: IpAddress, peer: PeerClass): void {
     const before = this.#classOfPeer.get(text);
     if (before === peer) return;
-    if (before !== undefined) this.#classes.count(before, -1);
-    this.#classes.count(peer, 1);
+    this.#classes.move(before, peer);
     this.#classOfPeer.set(text, peer);
     if (this.#peers.get(text)?.classId !== peer.id) this.#peers.set(text, { address, classId: peer.id });
   }
@@ -89,7 +85,7 @@ export class Classifier {
   #remove(text: string): void {
     const before = this.#classOfPeer.get(text);
     if (before === undefined) return;
-    this.#classes.count(before, -1);
+    this.#classes.move(before, undefined);
     this.#classOfPeer.delete(text);
     this.#peers.delete(text);
   }
@@ -109,13 +105,12 @@ export class Classifier {
     const peer = now === undefined ? undefined : this.#distinct(now);
     const before = this.#classOfCidr.get(cidr.text);
     if (before === peer) return;
-    if (before !== undefined) this.#classes.count(before, -1);
+    this.#classes.move(before, peer);
     if (peer === undefined) {
       this.#classOfCidr.delete(cidr.text);
       this.#cidrs.delete(cidr.text);
       return;
     }
-    this.#classes.count(peer, 1);
     this.#classOfCidr.set(cidr.text, peer);
     if (this.#cidrs.get(cidr.text)?.classId !== peer.id) this.#cidrs.set(cidr.text, { cidr, classId: peer.id });
   }

@@ -1,7 +1,7 @@
 import { MapEditor, type VersionedMap } from '../../base/versioned-map.js';
 import type { PolicyState, RuleRow } from '../desired.js';
 import type { Atom } from './atoms.js';
-import type { PeerClass } from './peer-class.js';
+import type { ClassChanges, PeerClass } from './peer-class.js';
 import type { Rows } from './rule-rows.js';
 import { TableEntries } from './table-entries.js';
 import type { SpecChanges } from './spec-counts.js';
@@ -15,29 +15,50 @@ export class TableFiller {
   readonly #tables = new MapEditor<bigint, VersionedMap<bigint, bigint>>();
   readonly #classes = new ByQuestion<PeerClass>();
   readonly #askers = new ByQuestion<Filling>();
+  /** Tables that single a class out, with what they tell it. */
+  readonly #told = new Map<PeerClass, Map<Filling, Use>>();
   readonly #rows = new RowsPool();
 
-  sync(specs: SpecChanges, classes: { readonly added: readonly PeerClass[]; readonly gone: readonly PeerClass[] }): Filled {
+  sync(specs: SpecChanges, { added, gone }: ClassChanges): Filled {
     const touched = new Set<Filling>();
     for (const { id } of specs.ended) this.#drop(id);
-    for (const peer of classes.gone) {
-      const questions = questionsTo(peer);
-      this.#classes.remove(questions, peer);
-      for (const filling of this.#askers.of(questions)) if (filling.remove(peer)) touched.add(filling);
-    }
-    for (const peer of classes.added) {
-      const questions = questionsTo(peer);
-      this.#classes.add(questions, peer);
-      for (const filling of this.#askers.of(questions)) if (filling.add(peer)) touched.add(filling);
-    }
+    for (const { peer, origin } of added) this.#add(peer, origin, touched); // first, as what goes may be an origin
+    for (const peer of gone) this.#remove(peer, touched);
     for (const spec of specs.began) touched.add(this.#make(spec));
     for (const filling of touched) this.#tables.set(filling.id, filling.entries());
     return { tables: this.#tables.version(), ...this.#rows.versions() };
   }
 
+  /** Tables that ask nothing of what it has and its origin has not, or the other way round, tell it what they tell that: this is asked of most. */
+  #add(peer: PeerClass, origin: PeerClass | undefined, touched: Set<Filling>): void {
+    const questions = questionsTo(peer);
+    this.#classes.add(questions, peer);
+    const told = new Map<Filling, Use>();
+    this.#told.set(peer, told);
+    const alike = origin !== undefined && peer.answers.length === 1 && origin.answers.length === 1;
+    const apart = this.#askers.of(alike ? questionsApart(peer, origin) : questions);
+    for (const [filling, use] of alike ? (this.#told.get(origin) ?? []) : []) if (!apart.has(filling)) told.set(filling, filling.put(peer, use));
+    for (const filling of apart) this.#ask(filling, peer, told);
+    for (const filling of told.keys()) touched.add(filling);
+  }
+
+  #ask(filling: Filling, peer: PeerClass, told: Map<Filling, Use>): void {
+    const rows = filling.rowsFor(peer);
+    if (rows !== undefined) told.set(filling, filling.put(peer, this.#rows.of(rows)));
+  }
+
+  #remove(peer: PeerClass, touched: Set<Filling>): void {
+    this.#classes.remove(questionsTo(peer), peer);
+    for (const [filling, use] of this.#told.get(peer)!) {
+      filling.remove(peer, use);
+      touched.add(filling);
+    }
+    this.#told.delete(peer);
+  }
+
   #make(spec: TableSpec): Filling {
     const filling = new Filling(spec.id, spec, this.#rows);
-    for (const peer of this.#classes.of(questionsOf(spec))) filling.add(peer);
+    for (const peer of this.#classes.of(questionsOf(spec))) this.#ask(filling, peer, this.#told.get(peer)!);
     this.#askers.add(questionsOf(spec), filling);
     this.#fillings.set(spec.id, filling);
     return filling;
@@ -46,6 +67,12 @@ export class TableFiller {
   #drop(id: bigint): void {
     const filling = this.#fillings.get(id)!;
     this.#askers.remove(questionsOf(filling.spec), filling);
+    for (const peer of this.#classes.of(questionsOf(filling.spec))) {
+      const told = this.#told.get(peer)!;
+      const use = told.get(filling);
+      if (use !== undefined) this.#rows.leave(use);
+      told.delete(filling);
+    }
     filling.empty();
     this.#fillings.delete(id);
     this.#tables.delete(id);
@@ -57,8 +84,16 @@ type Question = Atom | string;
 
 const questionsOf = ({ atoms, queries }: TableSpec): Set<Question> => new Set<Question>([...atoms, ...queries]);
 
+const questionTo = (atom: Atom): Question => (atom.kind === 'port' ? atom.query : atom);
+
 function questionsTo(peer: PeerClass): Set<Question> {
-  return new Set(peer.answers.flatMap((answers) => [...answers.atoms].map((atom) => (atom.kind === 'port' ? atom.query : atom))));
+  return new Set(peer.answers.flatMap((answers) => [...answers.atoms].map(questionTo)));
+}
+
+/** Those that one of two classes of one set of atoms each answers otherwise than the other. */
+function questionsApart(a: PeerClass, b: PeerClass): Set<Question> {
+  const [ofA, ofB] = [a.answers[0]!.atoms, b.answers[0]!.atoms];
+  return new Set([...[...ofA].filter((atom) => !ofB.has(atom)), ...[...ofB].filter((atom) => !ofA.has(atom))].map(questionTo));
 }
 
 /** Classes by the questions they answer; tables by those they ask. */
@@ -98,33 +133,38 @@ class Filling {
   /** Class id (0n: default) -> rows id. */
   readonly #entries: MapEditor<bigint, bigint>;
 
+  readonly #fallback: Use;
+
   constructor(readonly id: bigint, readonly spec: TableSpec, private readonly pool: RowsPool) {
     this.#table = new TableEntries(spec);
     this.#entries = new MapEditor(new Map([[0n, this.#table.fallback.id]]));
-    pool.use(this.#table.fallback);
+    this.#fallback = pool.of(this.#table.fallback);
+    this.#fallback.entries++;
   }
 
-  /** @returns whether the table has an entry for it now */
-  add(peer: PeerClass): boolean {
+  /** Undefined: the default. */
+  rowsFor(peer: PeerClass): Rows | undefined {
     const rows = this.#table.rows(peer);
     this.#table.forget(this.#entries.size);
-    if (rows === undefined) return false;
-    this.#entries.set(peer.id, rows.id);
-    this.pool.use(rows);
-    return true;
+    return rows;
   }
 
-  /** @returns whether the table had an entry for it */
-  remove(peer: PeerClass): boolean {
-    const rows = this.#entries.get(peer.id);
-    if (rows === undefined) return false;
+  /** Singles out a class that it does not know yet. */
+  put(peer: PeerClass, use: Use): Use {
+    this.#entries.add(peer.id, use.made.id);
+    use.entries++;
+    return use;
+  }
+
+  /** Forgets one that it has singled out. */
+  remove(peer: PeerClass, use: Use): void {
     this.#entries.delete(peer.id);
-    this.pool.leave(rows);
-    return true;
+    this.pool.leave(use);
   }
 
+  /** Nobody asks it any more; its classes have been taken out of the books. */
   empty(): void {
-    for (const rows of this.entries().values()) this.pool.leave(rows);
+    this.pool.leave(this.#fallback);
   }
 
   entries(): VersionedMap<bigint, bigint> {
@@ -132,31 +172,35 @@ class Filling {
   }
 }
 
+/** Rows, and how many entries point at them. */
+interface Use {
+  readonly made: Rows;
+  entries: number;
+}
+
 /** Rows by their id, and the rules they tell, as long as an entry points at them. */
 class RowsPool {
-  readonly #uses = new Map<bigint, { readonly made: Rows; entries: number }>();
+  readonly #uses = new Map<bigint, Use>();
   readonly #tellers = new Map<bigint, number>();
   readonly #rows = new MapEditor<bigint, readonly RuleRow[]>();
   readonly #rules = new MapEditor<bigint, string>();
 
-  /** One entry more points at them. */
-  use(made: Rows): void {
-    const use = this.#uses.get(made.id);
-    if (use !== undefined) {
-      use.entries++;
-      return;
-    }
-    this.#uses.set(made.id, { made, entries: 1 });
+  /** For somebody who counts his entry at once. */
+  of(made: Rows): Use {
+    const known = this.#uses.get(made.id);
+    if (known !== undefined) return known;
+    const use = { made, entries: 0 };
+    this.#uses.set(made.id, use);
     this.#rows.set(made.id, made.rows);
     for (const [rule, name] of made.rules) this.#tell(rule, name, 1);
+    return use;
   }
 
   /** One entry less. */
-  leave(id: bigint): void {
-    const use = this.#uses.get(id)!;
+  leave(use: Use): void {
     if (--use.entries > 0) return;
-    this.#uses.delete(id);
-    this.#rows.delete(id);
+    this.#uses.delete(use.made.id);
+    this.#rows.delete(use.made.id);
     for (const [rule, name] of use.made.rules) this.#tell(rule, name, -1);
   }
 

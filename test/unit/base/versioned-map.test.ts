@@ -17,7 +17,8 @@ function edit(random: Random, editor: MapEditor<number, object>, model: Map<numb
       expect(editor.delete(key)).toBe(model.delete(key));
     } else {
       const value = random.next() < 0.2 ? (model.get(key) ?? {}) : { n };
-      editor.set(key, value);
+      if (!model.has(key) && random.next() < 0.5) editor.add(key, value);
+      else editor.set(key, value);
       model.set(key, value);
     }
   }

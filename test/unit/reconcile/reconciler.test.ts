@@ -109,6 +109,34 @@ describe('restart', () => {
     expect(totalWrites(world.reconciler.apply())).toBe(0);
   });
 
+  it('asks whether entries and addresses change a verdict only where no pod comes or goes, which opens the epoch anyway', () => {
+    const world = new World();
+    world.judging = ['canal_table', 'canal_peer'];
+    world.restart();
+    world.want(FIRST);
+    world.reconciler.apply();
+    expect(world.asked).toEqual([]);
+    expect(world.at('epoch open')).toBeLessThan(world.at('+canal_table T1/0'));
+    world.journal.length = 0;
+    const entry = { 'T1/0': ['rows:R1'], 'T1/C1': ['rows:R1'], 'T1/C2': ['rows:R1'] };
+    world.want({ ...FIRST, canal_table: entry });
+    world.reconciler.apply();
+    expect(world.asked).toEqual(['canal_table']);
+    expect(world.journal).toEqual(['+canal_table T1/C2']);
+  });
+
+  it('asks as long as the write of a pod rests that has failed', () => {
+    const world = new World();
+    world.judging = ['canal_table'];
+    world.restart();
+    world.tables.get('canal_endpoint')!.capacity = 0;
+    world.want(FIRST);
+    world.reconciler.apply();
+    world.want({ ...FIRST, canal_table: { ...FIRST['canal_table'], 'T1/C2': ['rows:R1'] } });
+    world.reconciler.apply();
+    expect(world.asked).toEqual(['canal_table']);
+  });
+
   it('writes a first epoch even where there is no policy to write', () => {
     const world = new World();
     world.epochValue = 0;

@@ -27,6 +27,10 @@ export class World {
   nowMs = 0;
   epochValue = 2;
   epochFault = false;
+  /** Tables whose changes were asked about: does this change a verdict? The answer is no. */
+  readonly asked: string[] = [];
+  /** Tables that are asked. */
+  judging: readonly string[] = [];
 
   constructor() {
     this.restart();
@@ -37,7 +41,11 @@ export class World {
     this.ledgers = new Map(
       [...this.tables].map(([name, table]) => [
         name,
-        new Ledger(table, { refers: (_key, row) => row, ...(PROVIDES[name] === undefined ? {} : { provides: PROVIDES[name] }) }),
+        new Ledger(table, {
+          refers: (_key, row) => row,
+          ...(PROVIDES[name] === undefined ? {} : { provides: PROVIDES[name] }),
+          ...(this.judging.includes(name) ? { judges: () => (this.asked.push(name), false) } : {}),
+        }),
       ]),
     );
     const epoch: EpochGate = {
