@@ -48,13 +48,13 @@ function quick(): Section[] {
   ];
 }
 
-/** Who has kube-proxy's rules besides differs from who has not in how many services there are, not in policies: at one size it is shown that they do no more than that. */
+/** Who translates services besides differs from who does not in how many services there are, not in policies: at one size it is shown that they do no more than that. */
 function full(): Section[] {
   const first = size(10, 100);
   const others = [size(1, 10), size(100, 1000), size(1000, 10_000), size(1000, 100_000)];
   return [
     sectionOf({ ...common, contenders: ALL, sizes: [first], against: ['bare', 'felix'], metrics: [...TCP, ...OTHER] }),
-    ...others.map((each) => sectionOf({ ...common, contenders: ['bare', 'felix', 'canal-policy', 'canal-everything'], sizes: [each], against: ['bare', 'felix'], metrics: [...TCP, ...OTHER] })),
+    ...others.map((each) => sectionOf({ ...common, contenders: ['bare', 'felix', 'canal-everything'], sizes: [each], against: ['bare', 'felix'], metrics: [...TCP, ...OTHER] })),
     sectionOf({ ...common, contenders: ['felix', 'canal-everything'], sizes: [size(1, 1), ...others.slice(1)], against: [], growth: true, metrics: TCP }),
     sectionOf({ ...common, contenders: SERVED, sizes: [10, 1000, 10_000].map((services) => size(10, 100, services)), against: ['bare', ...KUBE_PROXY], growth: true, metrics: ['rr', 'crr', 'stream', 'udp-rr', 'first-packet'] }),
   ];
