@@ -23,7 +23,7 @@ const SERVED = ['bare', ...KUBE_PROXY, 'canal-everything'];
 
 const common = { paths: PATHS, growth: false } satisfies Partial<SectionPlan>;
 
-/** `smoke`: does it work; `quick`: minutes; `full`: everything at every size, more than an hour. */
+/** `smoke`: does it work; `quick`: minutes; `full`: everything at every size, an hour. */
 export function suiteOf(name: SuiteName): Suite {
   switch (name) {
     case 'smoke': return { sections: smoke(), rounds: 1, turns: 1, warmMs: 10, countMs: 40 };
